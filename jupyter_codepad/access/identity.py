@@ -1,0 +1,86 @@
+"""Who is asking: a Jupyter user of this server, or a guest, and under which name."""
+
+from __future__ import annotations
+
+import unicodedata
+from dataclasses import dataclass
+
+from jupyter_server.auth.identity import IdentityProvider, PasswordIdentityProvider, User
+
+from ..errors import Invalid
+
+NAME_LIMIT = 40
+
+LOCAL_OWNER = "local"
+"""Owner of rooms on a server with one token or password, where every login is the same person."""
+
+COLORS = (
+    "#1565c0",
+    "#2e7d32",
+    "#c62828",
+    "#6a1b9a",
+    "#ad5200",
+    "#00796b",
+    "#ad1457",
+    "#4e5d0a",
+    "#37474f",
+    "#5d4037",
+)
+"""Colours of carets and names; each has a contrast of at least 4.5 to white text on it."""
+
+
+@dataclass(frozen=True)
+class JupyterUser:
+    """A user of the Jupyter server: ``username`` is stable, ``name`` is for people."""
+
+    username: str
+    name: str
+
+
+def jupyter_user(user: User, provider: IdentityProvider, *, local_name: str) -> JupyterUser:
+    """The stable identity behind jupyter-server's user.
+
+    With token or password login jupyter-server invents a new random username for each browser, and
+    for each request with a token in its header; all of them are the one person who holds the
+    server's secret, so they share ``LOCAL_OWNER`` and the configured ``local_name``. Other providers
+    (JupyterHub) name real people.
+    """
+    if type(provider) in (IdentityProvider, PasswordIdentityProvider):
+        return JupyterUser(username=LOCAL_OWNER, name=local_name)
+    name = " ".join((user.display_name or user.name or user.username).split())
+    return JupyterUser(username=user.username, name=name[:NAME_LIMIT] or "Host")
+
+
+def clean_name(text: str) -> str:
+    """The name as it will be shown: normalized, on one line, without invisible characters.
+
+    Raises ``Invalid`` when nothing is left or when it is longer than ``NAME_LIMIT`` characters.
+    Markup is kept as the plain text that it is: it is escaped where it is shown.
+    """
+    normal = unicodedata.normalize("NFKC", text)
+    visible = "".join(c for c in normal if unicodedata.category(c)[0] != "C" or c == "\n")
+    name = " ".join(visible.split())
+    if not any(unicodedata.category(c)[0] in "LNPS" for c in name):
+        raise Invalid("name_required", "Please give a name that the others can see.")
+    if len(name) > NAME_LIMIT:
+        raise Invalid("name_too_long", f"A name can have at most {NAME_LIMIT} characters.")
+    return name
+
+
+def unique_name(wanted: str, taken: set[str]) -> str:
+    """``wanted``, or ``wanted (2)``, ``wanted (3)``… so that it differs from all in ``taken``.
+
+    Names that only differ in upper and lower case count as the same.
+    """
+    lowered = {name.casefold() for name in taken}
+    candidate, number = wanted, 1
+    while candidate.casefold() in lowered:
+        number += 1
+        candidate = f"{wanted} ({number})"
+    return candidate
+
+
+def initials(name: str) -> str:
+    """One or two letters for an avatar."""
+    words = [word for word in name.split() if word[0].isalnum()] or [name]
+    return "".join(word[0] for word in (words[0], *words[1:][-1:])).upper()

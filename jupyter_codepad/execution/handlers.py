@@ -1,0 +1,149 @@
+"""The REST routes of runs and kernels."""
+
+from __future__ import annotations
+
+from pydantic import BaseModel, Field
+
+from ..access.roles import Permission
+from ..handlers import CodepadHandler, RoomHandler, public, requires, signed_in
+from ..rooms.access import Access
+from ..rooms.handlers import ROOM
+from ..rooms.manager import require_open
+from ..rooms.models import Body
+from .languages import LANGUAGES
+from .manager import RunAuthor
+from .models import Run
+
+
+class RunCreate(Body):
+    """A wish to run a document; ``cell_id`` names the cell of a notebook."""
+
+    document: str = Field("pad", pattern="^pad$")
+    cell_id: str | None = Field(None, max_length=64)
+
+
+class KernelModel(BaseModel):
+    """The state of a room's kernel."""
+
+    status: str
+
+
+class SandboxModel(BaseModel):
+    """Whether code of rooms can be run here, and in what."""
+
+    available: bool
+    name: str
+    reason: str | None
+    running_allowed: bool
+
+
+class HealthModel(BaseModel):
+    """Whether the server works; more than ``status`` only for Jupyter users."""
+
+    status: str
+    version: str | None = None
+    sandbox: SandboxModel | None = None
+
+
+class LanguageModel(BaseModel):
+    """A language a pad can be in."""
+
+    id: str
+    name: str
+    file_name: str
+    editor_mode: str
+    available: bool
+    notebook: bool
+    starter_text: str
+
+
+class LanguageList(BaseModel):
+    """All languages this server knows."""
+
+    languages: list[LanguageModel]
+
+
+def run_author(access: Access) -> RunAuthor:
+    """Who a run is by."""
+    person = access.participant
+    return RunAuthor(participant_id=person.id, name=person.name, color=person.color)
+
+
+class RunsHandler(RoomHandler):
+    """``rooms/<id>/runs``: run the pad."""
+
+    @requires(Permission.RUN, summary="Run the pad", body=RunCreate, answer=Run, status=202)
+    async def post(self, room_id: str) -> None:
+        require_open(self.access.room)
+        wish = self.body(RunCreate)
+        run = await self.codepad.runs.run(
+            self.codepad.run_room(self.access.room),
+            run_author(self.access),
+            wish.document,
+            wish.cell_id,
+        )
+        self.answer(run, 202)
+
+
+class InterruptHandler(RoomHandler):
+    """``rooms/<id>/runs/<run>/interrupt``: stop a run."""
+
+    @requires(Permission.RUN, summary="Stop a run", answer=Run, status=202)
+    async def post(self, room_id: str, run_id: str) -> None:
+        self.answer(await self.codepad.runs.interrupt(room_id, run_id), 202)
+
+
+class RestartHandler(RoomHandler):
+    """``rooms/<id>/kernel/restart``: a fresh kernel."""
+
+    @requires(
+        Permission.RUN, summary="Restart the kernel; its state is lost", answer=KernelModel, status=202
+    )
+    async def post(self, room_id: str) -> None:
+        require_open(self.access.room)
+        await self.codepad.runs.restart(self.codepad.run_room(self.access.room))
+        self.answer(KernelModel(status="starting"), 202)
+
+
+class HealthHandler(CodepadHandler):
+    """``health``: for monitors."""
+
+    @public(summary="Whether the server works", answer=HealthModel)
+    async def get(self) -> None:
+        if self.current_user is None:
+            self.answer(HealthModel(status="ok"))
+            return
+        codepad = self.codepad
+        sandbox = SandboxModel.model_validate(codepad.sandbox_model())
+        self.answer(HealthModel(status="ok", version=codepad.version, sandbox=sandbox))
+
+
+class LanguagesHandler(CodepadHandler):
+    """``languages``: what a pad can be."""
+
+    @signed_in(summary="Languages of pads", answer=LanguageList)
+    async def get(self) -> None:
+        available = bool(self.codepad.sandbox_model()["running_allowed"])
+        models = [
+            LanguageModel(
+                id=language.id,
+                name=language.name,
+                file_name=language.file_name,
+                editor_mode=language.editor_mode,
+                available=available,
+                notebook=True,
+                starter_text=language.starter_text,
+            )
+            for language in LANGUAGES.values()
+        ]
+        self.answer(LanguageList(languages=models))
+
+
+RUN = r"(?P<run_id>[A-Za-z0-9_-]{12})"
+ROUTES = [
+    (rf"api/rooms/{ROOM}/runs", RunsHandler),
+    (rf"api/rooms/{ROOM}/runs/{RUN}/interrupt", InterruptHandler),
+    (rf"api/rooms/{ROOM}/kernel/restart", RestartHandler),
+    (r"api/health", HealthHandler),
+    (r"api/languages", LanguagesHandler),
+]

@@ -1,0 +1,1 @@
+"""Rooms: the places people join, who is in them, and when they end."""

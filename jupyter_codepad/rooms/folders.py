@@ -1,0 +1,164 @@
+"""The folder of a room below the host's Jupyter root, through the contents manager only."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections.abc import Callable
+from pathlib import Path, PurePosixPath
+from typing import Any
+from uuid import uuid4
+
+from jupyter_server.services.contents.manager import ContentsManager
+from jupyter_server.utils import ensure_async
+from jupyter_server_fileid.manager import BaseFileIdManager
+from tornado.web import HTTPError
+
+from ..errors import Conflict, Invalid, NotFound, TooLarge
+from .models import PadType
+
+NOTEBOOK_SUFFIX = ".ipynb"
+
+
+def slug(title: str) -> str:
+    """A title as a short plain folder name: ASCII letters, digits and dashes, maybe empty."""
+    plain = unicodedata.normalize("NFKD", title).encode("ascii", "ignore").decode()
+    return re.sub(r"[^a-z0-9]+", "-", plain.lower()).strip("-")[:40].strip("-")
+
+
+def notebook(source: str, kernel_name: str, language: str) -> dict[str, Any]:
+    """A notebook (format 4.5) with ``source`` in its one code cell."""
+    return {
+        "cells": [
+            {
+                "cell_type": "code",
+                "execution_count": None,
+                "id": str(uuid4()),
+                "metadata": {},
+                "outputs": [],
+                "source": source,
+            }
+        ],
+        "metadata": {
+            "kernelspec": {
+                "display_name": "Python 3 (ipykernel)",
+                "language": language,
+                "name": kernel_name,
+            },
+            "language_info": {"name": language},
+        },
+        "nbformat": 4,
+        "nbformat_minor": 5,
+    }
+
+
+class RoomFolders:
+    """Makes, reads and removes the folders of rooms.
+
+    ``contents``: the server's contents manager; ``file_ids``: gives the server's file id manager,
+    which follows files that are renamed; ``parent``: folder of all rooms, below its root;
+    ``document_limit_bytes``: the largest text (UTF-8) that may become a pad.
+    """
+
+    def __init__(
+        self,
+        *,
+        contents: ContentsManager,
+        file_ids: Callable[[], BaseFileIdManager],
+        parent: str,
+        document_limit_bytes: int,
+    ) -> None:
+        self._contents = contents
+        self._file_ids = file_ids
+        self._parent = parent.strip("/")
+        self._limit = document_limit_bytes
+
+    def path_for(self, room_id: str, title: str) -> str:
+        """Where the folder of a room goes: ``<parent>/<title>-<id>``."""
+        name = "-".join(part for part in (slug(title), room_id) if part)
+        return f"{self._parent}/{name}"
+
+    def file_id(self, path: str) -> str:
+        """The lasting id of a file; raises ``NotFound`` when there is no such file."""
+        file_id = self._file_ids().index(path)
+        if file_id is None:
+            raise NotFound("pad_not_found", f"There is no file “{path}” here.")
+        return str(file_id)
+
+    def current_path(self, file_id: str, last_path: str) -> str:
+        """Where a file is now, if it was moved through Jupyter since it was at ``last_path``."""
+        return str(self._file_ids().get_path(file_id) or last_path)
+
+    def local_path(self, folder: str) -> Path | None:
+        """The folder on this machine's disk, or None where contents are kept elsewhere."""
+        root = getattr(self._contents, "root_dir", None)
+        if not root:
+            return None
+        base = Path(root).resolve()
+        path = base / folder
+        return path if path.parent.resolve().is_relative_to(base) else None
+
+    def check_size(self, text: str) -> None:
+        """Raise ``TooLarge`` when a text is over the limit of a pad."""
+        if len(text.encode()) > self._limit:
+            raise TooLarge(
+                "document_too_large",
+                f"A pad can hold at most {self._limit:,} bytes of text; this is larger.",
+            )
+
+    async def read(self, path: str) -> tuple[str, PadType, Any]:
+        """File name, kind and content of an existing file below the root.
+
+        Raises ``NotFound`` when there is none, ``Invalid`` for a folder or a file that is not text.
+        """
+        try:
+            model = await ensure_async(self._contents.get(path, content=False))
+            if model["type"] == "directory":
+                raise Invalid("source_is_folder", f"“{path}” is a folder. Choose a file.")
+            if model.get("size") is not None and model["size"] > self._limit:
+                raise TooLarge(
+                    "document_too_large",
+                    f"“{path}” is larger than the {self._limit:,} bytes that a pad can hold.",
+                )
+            model = await ensure_async(self._contents.get(path, content=True))
+        except HTTPError as error:
+            if error.status_code == 400:
+                raise Invalid("source_not_text", f"“{path}” is not a text file.") from error
+            raise NotFound("source_not_found", f"There is no file “{path}” here.") from error
+        if model["type"] == "notebook":
+            return model["name"], "notebook", model["content"]
+        if model["format"] != "text":
+            raise Invalid("source_not_text", f"“{path}” is not a text file.")
+        return model["name"], "file", model["content"].replace("\r\n", "\n")
+
+    async def create(self, folder: str, file_name: str, pad_type: PadType, content: Any) -> str:
+        """Make the folder with the pad in it; returns the pad's path below the root."""
+        current = PurePosixPath()
+        for part in PurePosixPath(folder).parts:
+            current /= part
+            if not await ensure_async(self._contents.dir_exists(str(current))):
+                await self._save({"type": "directory", "format": "json"}, str(current))
+        path = f"{folder}/{file_name}"
+        form = "json" if pad_type == "notebook" else "text"
+        await self._save({"type": pad_type, "format": form, "content": content}, path)
+        return path
+
+    async def _save(self, model: dict[str, Any], path: str) -> None:
+        try:
+            await ensure_async(self._contents.save(model, path))
+        except HTTPError as error:
+            words = error.log_message or "the server gave no reason"
+            raise Conflict("folder_not_writable", f"“{path}” could not be made: {words}") from error
+
+    async def delete(self, folder: str) -> None:
+        """Remove a room's folder with all that is in it; nothing happens when it is gone already.
+
+        Raises ``Conflict`` when it is there and cannot be removed.
+        """
+        if not await ensure_async(self._contents.dir_exists(folder)):
+            return
+        try:
+            await ensure_async(self._contents.delete(folder))
+        except HTTPError as error:
+            words = error.log_message or "the server gave no reason"
+            raise Conflict("files_not_deleted", f"The files stay: {words}") from error

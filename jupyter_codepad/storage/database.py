@@ -1,0 +1,104 @@
+"""The one way to the records: an async engine, migrations at start, transactions."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+from alembic import command
+from alembic.config import Config
+from sqlalchemy import Connection, event
+from sqlalchemy.engine import URL, make_url
+from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, async_sessionmaker, create_async_engine
+from sqlalchemy.pool import ConnectionPoolEntry
+
+MIGRATIONS = Path(__file__).parent / "migrations"
+
+ASYNC_DRIVERS = {
+    "sqlite": "sqlite+aiosqlite",
+    "postgresql": "postgresql+asyncpg",
+    "postgres": "postgresql+asyncpg",
+}
+
+
+def async_url(url: str) -> URL:
+    """Give a plain ``sqlite:`` or ``postgresql:`` URL the async driver we ship for it.
+
+    A URL that names its driver is kept. Raises ``sqlalchemy.exc.ArgumentError`` for nonsense.
+    """
+    parsed = make_url(url)
+    return parsed.set(drivername=ASYNC_DRIVERS.get(parsed.drivername, parsed.drivername))
+
+
+def _configure_sqlite(connection: Any, _record: ConnectionPoolEntry) -> None:
+    cursor = connection.cursor()
+    for pragma in ("journal_mode=WAL", "synchronous=NORMAL", "foreign_keys=ON", "busy_timeout=10000"):
+        cursor.execute(f"PRAGMA {pragma}")
+    cursor.close()
+
+
+class Database:
+    """Owns the engine of the record store; ``transaction()`` is the only place that commits.
+
+    ``url``: any SQLAlchemy URL; ``sqlite:`` and ``postgresql:`` get their async drivers.
+    """
+
+    def __init__(self, url: str) -> None:
+        self.url = async_url(url)
+        self._engine: AsyncEngine | None = None
+        self._sessions: async_sessionmaker[AsyncSession] | None = None
+
+    @property
+    def engine(self) -> AsyncEngine:
+        if self._engine is None:
+            raise RuntimeError("the database is not started")
+        return self._engine
+
+    async def start(self, revision: str = "head") -> None:
+        """Open the database and bring its tables to ``revision``."""
+        if self.url.drivername.startswith("sqlite") and self.url.database:
+            if self.url.database != ":memory:":
+                folder = Path(self.url.database).parent
+                await asyncio.to_thread(folder.mkdir, parents=True, exist_ok=True, mode=0o700)
+        engine = create_async_engine(self.url)
+        if engine.dialect.name == "sqlite":
+            event.listen(engine.sync_engine, "connect", _configure_sqlite)
+        self._engine = engine
+        self._sessions = async_sessionmaker(engine, expire_on_commit=False)
+        async with engine.begin() as connection:
+            await connection.run_sync(_migrate, revision)
+
+    async def stop(self) -> None:
+        """Close every connection; the database can be started again."""
+        if self._engine is not None:
+            await self._engine.dispose()
+            self._engine = None
+            self._sessions = None
+
+    @asynccontextmanager
+    async def transaction(self) -> AsyncIterator[AsyncSession]:
+        """One transaction: committed when the block ends well, rolled back when it raises."""
+        if self._sessions is None:
+            raise RuntimeError("the database is not started")
+        async with self._sessions() as tx, tx.begin():
+            yield tx
+
+
+def alembic_config() -> Config:
+    """The Alembic configuration of our migrations, without an ini file."""
+    config = Config()
+    config.set_main_option("script_location", str(MIGRATIONS))
+    config.set_main_option("path_separator", "os")
+    return config
+
+
+def _migrate(connection: Connection, revision: str) -> None:
+    config = alembic_config()
+    config.attributes["connection"] = connection
+    if connection.dialect.name == "postgresql":
+        # Two servers starting on one database must not both migrate it.
+        connection.exec_driver_sql("SELECT pg_advisory_xact_lock(4918203)")
+    command.upgrade(config, revision)

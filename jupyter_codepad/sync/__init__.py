@@ -1,0 +1,1 @@
+"""Shared documents: one live copy of each, its log, and the sockets on it."""

@@ -1,0 +1,285 @@
+"""The sockets on documents: the room page's own, and the one that stands in for Lab's."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from jupyter_server.base.handlers import JupyterHandler
+from jupyter_server.base.websocket import WebSocketMixin
+from jupyter_server.utils import ensure_async
+from jupyter_server_ydoc.handlers import YDocWebSocketHandler
+from jupyter_server_ydoc.utils import room_id_from_encoded_path
+from tornado.ioloop import PeriodicCallback
+from tornado.web import HTTPError
+from tornado.websocket import WebSocketClosedError, WebSocketHandler
+
+from ..access.identity import initials, jupyter_user
+from ..access.roles import Permission
+from ..errors import CodepadError, NotFound
+from ..handlers import RoomHandler, requires_when_open
+from ..rooms.access import Access
+from ..rooms.manager import require_open
+from ..storage.tables import RoomRecord
+from .document_room import DocumentRoom
+from .manager import DOCUMENT_NAMES, PAD
+from .protocol import KEEP_ALIVE, ProtocolError, event_frame
+from .shared_document import DocumentFull, SharedDocument
+
+if TYPE_CHECKING:
+    from ..app import CodepadApp
+
+KEEP_ALIVE_SECONDS = 20.0
+
+FRAME_OVERHEAD_BYTES = 4096
+"""What a frame may have on top of the text it carries."""
+
+CLOSE_CODES = {401: 4401, 403: 4403, 404: 4404, 409: 4404, 410: 4410}
+GONE_CODES = {"room_expired": 4411}
+DOCUMENT_FULL = 4413
+MALFORMED = 4400
+TOO_SLOW = 1013
+
+
+def user_state(access: Access) -> dict[str, Any]:
+    """Who a participant is, in the shape of JupyterLab's awareness ``user``."""
+    person = access.participant
+    return {
+        "username": person.username or f"guest:{person.id}",
+        "name": person.name,
+        "display_name": person.name,
+        "initials": initials(person.name),
+        "color": person.color,
+        "avatar_url": None,
+        "participant_id": person.id,
+        "role": person.role.value,
+        "guest": person.guest,
+    }
+
+
+class SyncClientMixin:
+    """What a ``SharedDocument`` asks of a socket."""
+
+    size_limited = True
+    wants_acks = False
+    client_id: int | None = None
+    updates_received = 0
+    author = ""
+    may_edit = False
+    user: dict[str, Any]
+    send_buffer_limit = 16 * 1024 * 1024
+    sent_lately = False
+    tells_news = False
+
+    def send(self, frame: bytes) -> None:
+        """Queue a frame; a client that reads too slowly is cut and comes back with a fresh sync."""
+        connection = self.ws_connection  # type: ignore[attr-defined]
+        if connection is None or connection.is_closing():
+            return
+        self.sent_lately = True
+        try:
+            self.write_message(frame, binary=True)  # type: ignore[attr-defined]
+        except WebSocketClosedError:
+            return
+        stream = getattr(connection, "stream", None)
+        if stream is not None and len(stream._write_buffer) > self.send_buffer_limit:
+            self.close(TOO_SLOW, "Your connection is too slow.")  # type: ignore[attr-defined]
+
+    def notify(self, message: dict[str, object]) -> None:
+        """Send news of the room to clients that asked for them."""
+        if self.tells_news:
+            self.send(event_frame(message))
+
+
+class SyncHandler(SyncClientMixin, WebSocketMixin, WebSocketHandler, RoomHandler):
+    """``codepad/rooms/<id>/documents/<name>/sync``: stock Yjs frames for one document of a room.
+
+    Refusals come as WebSocket close codes after the upgrade, because a browser cannot read the
+    status of a refused one: 4401 not signed in, 4403 not allowed, 4404 no such room or document,
+    4410 closed, 4411 expired, 4412 deleted, 4413 document full, 4400 malformed frame, 1009 frame too
+    large. ``?acks=1`` asks for our own frames: acknowledgements and news of the room.
+    """
+
+    document: SharedDocument | None = None
+    pad: DocumentRoom | None = None
+    keep_alive: PeriodicCallback | None = None
+
+    @property
+    def max_message_size(self) -> int:
+        """Largest frame in bytes; tornado closes with 1009 above it."""
+        return int(self.codepad.message_limit_bytes) + FRAME_OVERHEAD_BYTES
+
+    @requires_when_open(Permission.VIEW, summary="Live document of a room (WebSocket, Yjs)")
+    async def get(self, *args: Any, **kwargs: Any) -> None:  # type: ignore[override]
+        await WebSocketHandler.get(self, *args, **kwargs)
+
+    async def open(self, room_id: str, name: str) -> None:  # type: ignore[override]
+        """Attach to the document, or close with the reason why not."""
+        super().open(room_id, name)
+        self.set_nodelay(True)
+        try:
+            if self.refusal is not None:
+                raise self.refusal
+            require_open(self.access.room)
+            await self._attach(name)
+        except CodepadError as error:
+            code = GONE_CODES.get(error.code, CLOSE_CODES.get(error.status_code, 1011))
+            self.close(code, error.message)
+
+    async def _attach(self, name: str) -> None:
+        documents = self.codepad.documents
+        if name not in DOCUMENT_NAMES:
+            raise NotFound("document_not_found", f"This room has no document “{name}”.")
+        if name == PAD:
+            self.pad = await documents.open_pad(self.access.room)
+            documents.keep(self.pad)
+            document = self.pad.shared
+        else:
+            document = await documents.open_runs(self.access.room.id)
+        if self.ws_connection is None or self.ws_connection.is_closing():
+            if self.pad is not None:
+                documents.release(self.pad)
+            return
+        person = self.access.participant
+        self.author = person.id
+        self.user = user_state(self.access)
+        self.may_edit = Permission.EDIT in self.access.permissions
+        self.wants_acks = self.get_query_argument("acks", "") == "1"
+        self.tells_news = self.wants_acks and name == PAD
+        document.attach(self)
+        self.document = document
+        self.keep_alive = PeriodicCallback(self._keep_alive, KEEP_ALIVE_SECONDS * 1000)
+        self.keep_alive.start()
+        self.codepad.rooms.presence.connect(self.access.room.id, person.id, self)
+
+    def on_message(self, message: str | bytes) -> None:
+        """Hand a frame to the document; what cannot be read closes this socket and no other."""
+        if self.document is None:
+            return
+        self.codepad.note_activity()
+        try:
+            if isinstance(message, str):
+                raise ProtocolError("frames here are binary")
+            self.document.receive(self, message)
+        except DocumentFull:
+            self.close(DOCUMENT_FULL, "This pad is full: it cannot hold that much text.")
+        except ProtocolError as error:
+            self.close(MALFORMED, str(error)[:120])
+
+    def on_close(self) -> None:
+        """Leave the document."""
+        super().on_close()
+        if self.keep_alive is not None:
+            self.keep_alive.stop()
+        if self.document is None:
+            return
+        self.document.detach(self)
+        self.document = None
+        self.codepad.rooms.presence.disconnect(
+            self.access.room.id, self.access.participant.id, self
+        )
+        if self.pad is not None:
+            self.codepad.documents.release(self.pad)
+
+    def cut(self, code: int, reason: str) -> None:
+        """End this way into the room."""
+        self.close(code, reason)
+
+    def _keep_alive(self) -> None:
+        if not self.sent_lately:
+            self.send(KEEP_ALIVE)
+        self.sent_lately = False
+
+
+class CollaborationHandler(SyncClientMixin, YDocWebSocketHandler):  # type: ignore[misc]
+    """Stands in for jupyter-collaboration's own document socket, which JupyterLab uses.
+
+    Nobody gets as far as building a document without being signed in, and the Origin is checked.
+    A document that is the pad of a room becomes *our* document room, so that Lab and the room page
+    share it; everything else stays as jupyter-collaboration does it.
+    """
+
+    size_limited = False
+    access: Access | None = None
+    room_record: RoomRecord | None = None
+    keep_alive: PeriodicCallback | None = None
+
+    def initialize(self, codepad: CodepadApp, **stock: Any) -> None:
+        """Take the composition root besides what jupyter-collaboration hands over."""
+        super().initialize(**stock)
+        self.codepad = codepad
+
+    def check_origin(self, origin: str | None = None) -> bool:
+        """Only pages of this server (or allowed by its CORS settings) may connect."""
+        return bool(WebSocketMixin.check_origin(self, origin))
+
+    async def prepare(self) -> None:
+        """Sign in first; then make sure that a pad's document room is ours."""
+        await ensure_async(JupyterHandler.prepare(self, _redirect_to_login=False))
+        if self.current_user is None:
+            raise HTTPError(403)
+        key = room_id_from_encoded_path(self.request.path)
+        self.room_record = await self.codepad.documents.pad_room(key)
+        if self.room_record is not None:
+            await self._become_participant(self.room_record)
+            try:
+                await self.codepad.documents.prepare_collaboration_room(key)
+            except CodepadError as error:
+                raise HTTPError(error.status_code, error.message) from error
+        await super().prepare()
+
+    async def _become_participant(self, room: RoomRecord) -> None:
+        user = jupyter_user(
+            self.current_user, self.identity_provider, local_name=self.codepad.host_name
+        )
+        self.access = await self.codepad.rooms.access_for_user(user, room.id)
+        self.author = self.access.participant.id if self.access else f"user:{user.username}"
+        self.user = (
+            user_state(self.access)
+            if self.access
+            else self.identity_provider.identity_model(self.current_user)
+        )
+        self.may_edit = bool(
+            await ensure_async(
+                self.authorizer.is_authorized(self, self.current_user, "write", "contents")
+            )
+        )
+
+    async def open(self, room_id: str) -> None:
+        """Attach as jupyter-collaboration does, and be seen in the room."""
+        self.set_nodelay(True)
+        if isinstance(self.room, DocumentRoom):
+            self.codepad.documents.keep(self.room)
+            self.keep_alive = PeriodicCallback(self._keep_alive, KEEP_ALIVE_SECONDS * 1000)
+            self.keep_alive.start()
+        await super().open(room_id)
+        if self.access is not None and self.room_record is not None:
+            self.codepad.rooms.presence.connect(
+                self.room_record.id, self.access.participant.id, self
+            )
+
+    async def on_message(self, message: str | bytes) -> None:
+        """Queue a frame, as jupyter-collaboration does."""
+        self.codepad.note_activity()
+        if isinstance(message, bytes) and message:
+            await super().on_message(message)
+
+    def on_close(self) -> None:
+        """Leave the document and the room."""
+        if self.keep_alive is not None:
+            self.keep_alive.stop()
+        if self.access is not None and self.room_record is not None:
+            self.codepad.rooms.presence.disconnect(
+                self.room_record.id, self.access.participant.id, self
+            )
+        super().on_close()
+
+    def notify(self, message: dict[str, object]) -> None:
+        """Lab's own client does not know our news; the Codepad panel asks for them itself."""
+
+    def cut(self, code: int, reason: str) -> None:
+        """The file is the user's own: the end of a room does not close their editor in Lab."""
+
+    def _keep_alive(self) -> None:
+        if not self.sent_lately:
+            self.write_message(KEEP_ALIVE, binary=True)
+        self.sent_lately = False

@@ -8,7 +8,7 @@ __version__ = "0.1.0"
 
 
 def _jupyter_server_extension_points() -> list[dict[str, Any]]:
-    from .app import CodepadApp
+    from .app import CodepadApp  # noqa: PLC0415 - the version must be readable without Jupyter
 
     return [{"module": "jupyter_codepad", "app": CodepadApp}]
 

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from jupyter_core.paths import jupyter_data_dir
+from jupyter_events import EventLogger
 from jupyter_server.extension.application import ExtensionApp
+from jupyter_server.serverapp import ServerApp
 from jupyter_server.utils import url_path_join
 from jupyter_server_ydoc.app import YDocExtension
 from jupyter_server_ydoc.handlers import YDocWebSocketHandler
@@ -140,18 +142,24 @@ class CodepadApp(ExtensionApp):
     # -- what handlers ask -----------------------------------------------------------------------
 
     @property
+    def server(self) -> ServerApp:
+        """The Jupyter server we are in."""
+        assert self.serverapp is not None
+        return self.serverapp
+
+    @property
     def prefix(self) -> str:
         """Path of everything of ours, with the server's base URL and a slash at the end."""
-        return str(url_path_join(self.serverapp.base_url, "codepad/"))
+        return str(url_path_join(self.server.base_url, "codepad/"))
 
     @property
     def port(self) -> int:
         """The port this server listens on."""
-        return int(self.serverapp.port)
+        return int(self.server.port)
 
     def note_activity(self) -> None:
         """Count a room's traffic as activity of the server, so that it is not culled as idle."""
-        self.serverapp.web_app.settings["codepad_last_activity"] = utc_now()
+        self.server.web_app.settings["codepad_last_activity"] = utc_now()
 
     def run_room(self, room: RoomRecord) -> RunRoom:
         """What the run manager needs to know of a room."""
@@ -184,8 +192,8 @@ class CodepadApp(ExtensionApp):
         self.database = Database(self.database_url or f"sqlite:///{state / 'codepad.sqlite'}")
         self.update_log = UpdateLog(state / "updates.sqlite", log=self.log)
         self.folders = RoomFolders(
-            contents=self.serverapp.contents_manager,
-            file_ids=lambda: self.serverapp.web_app.settings["file_id_manager"],
+            contents=self.server.contents_manager,
+            file_ids=lambda: self.server.web_app.settings["file_id_manager"],
             parent=self.rooms_folder,
             document_limit_bytes=self.document_limit_bytes,
         )
@@ -204,7 +212,7 @@ class CodepadApp(ExtensionApp):
             rooms=self.rooms,
             update_log=self.update_log,
             collaboration=self._collaboration,
-            events=self.serverapp.event_logger,
+            events=cast(EventLogger, self.server.event_logger),
             log=self.log,
             save_delay_seconds=self.save_delay_seconds,
             cleanup_seconds=self.cleanup_delay_seconds,
@@ -274,7 +282,7 @@ class CodepadApp(ExtensionApp):
         await self.documents.close_room(room_id)
 
     def _collaboration(self) -> YDocExtension | None:
-        apps = self.serverapp.extension_manager.extension_apps.get("jupyter_server_ydoc", set())
+        apps = self.server.extension_manager.extension_apps.get("jupyter_server_ydoc", set())
         return next(iter(apps), None)
 
     def _take_over_collaboration(self, web_app: Application) -> None:

@@ -88,7 +88,7 @@ def public_url(server: ServerApp) -> str:
 
 async def open_room(codepad: CodepadApp, options: argparse.Namespace) -> None:
     """Make the room and print its two links."""
-    server = codepad.serverapp
+    server = codepad.server
     owner = JupyterUser(LOCAL_OWNER, codepad.host_name)
     try:
         wish = RoomCreate(title=options.title, language=options.language, pad_type=options.pad)
@@ -123,11 +123,11 @@ async def open_room(codepad: CodepadApp, options: argparse.Namespace) -> None:
 def main(argv: list[str] | None = None) -> None:
     """Entry point of ``jupyter codepad``."""
     options, rest = parser().parse_known_args(argv)
-    from jupyterlab.labapp import LabApp
+    from jupyterlab.labapp import LabApp  # noqa: PLC0415 - slow to load, not for --help
 
     server: ServerApp = LabApp.initialize_server(argv=server_arguments(options, rest))
     apps = server.extension_manager.extension_apps.get("jupyter_codepad", set())
-    codepad: CodepadApp | None = next(iter(apps), None)  # type: ignore[assignment]
+    codepad: CodepadApp | None = next(iter(apps), None)
     if codepad is None:
         sys.exit("The jupyter_codepad server extension did not load; see the messages above.")
     codepad.when_started = lambda: open_room(codepad, options)

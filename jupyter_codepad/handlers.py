@@ -92,7 +92,7 @@ class CodepadHandler(JupyterHandler):
 
     async def prepare(self, **_kwargs: Any) -> None:
         """Find out who is asking; strangers and guests go on to the method's own rule."""
-        await ensure_async(super().prepare(_redirect_to_login=False))
+        await super().prepare(_redirect_to_login=False)
 
     @property
     def user(self) -> JupyterUser | None:

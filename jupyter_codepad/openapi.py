@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from typing import Any
+from typing import Any, cast
 
 from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
@@ -46,15 +46,16 @@ def describe(routes: list[Route], *, version: str, prefix: str) -> dict[str, Any
     """The OpenAPI document of all ``api/`` routes, served below ``prefix``."""
     api = [(pattern, handler) for pattern, handler in routes if pattern.startswith("api/")]
     rules = [rule for _, handler in api for rule in rules_of(handler).values()]
-    models = {model for rule in rules for model in (rule.body, rule.answer) if model is not None}
-    ordered = sorted({*models, ErrorModel}, key=lambda model: model.__name__)
+    bodies = {rule.body for rule in rules if rule.body is not None}
+    answers = {rule.answer for rule in rules if rule.answer is not None}
+    ordered: list[type[BaseModel]] = [*bodies, *(answers - bodies), ErrorModel]
+    ordered.sort(key=lambda model: model.__name__)
     # An answer leaves nothing out and a body may: the two modes differ only in "required".
     schemas, definitions = models_json_schema(
-        [(model, "validation" if model in {r.body for r in rules} else "serialization")
-         for model in ordered],
+        [(m, "validation" if m in bodies else "serialization") for m in ordered],
         ref_template="#/components/schemas/{model}",
     )
-    names = {model: ref["$ref"] for (model, _mode), ref in schemas.items()}
+    names = {cast(type[BaseModel], m): str(ref["$ref"]) for (m, _mode), ref in schemas.items()}
     paths: dict[str, dict[str, Any]] = {}
     for pattern, handler in api:
         operations = {

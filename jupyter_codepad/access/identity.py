@@ -42,8 +42,8 @@ def jupyter_user(user: User, provider: IdentityProvider, *, local_name: str) -> 
 
     With token or password login jupyter-server invents a new random username for each browser, and
     for each request with a token in its header; all of them are the one person who holds the
-    server's secret, so they share ``LOCAL_OWNER`` and the configured ``local_name``. Other providers
-    (JupyterHub) name real people.
+    server's secret, so they share ``LOCAL_OWNER`` and the configured ``local_name``. Other
+    providers (JupyterHub) name real people.
     """
     if type(provider) in (IdentityProvider, PasswordIdentityProvider):
         return JupyterUser(username=LOCAL_OWNER, name=local_name)

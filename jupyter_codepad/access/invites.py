@@ -70,7 +70,7 @@ class InviteManager:
         tx.add(record)
         return record, code
 
-    async def list(self, tx: AsyncSession, room_id: str) -> list[InviteRecord]:
+    async def all_of(self, tx: AsyncSession, room_id: str) -> list[InviteRecord]:
         """All links of a room, newest first."""
         query = select(InviteRecord).where(InviteRecord.room_id == room_id)
         return list(await tx.scalars(query.order_by(InviteRecord.created_at.desc())))

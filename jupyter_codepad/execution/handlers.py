@@ -18,8 +18,8 @@ from .models import Run
 class RunCreate(Body):
     """A wish to run a document; ``cell_id`` names the cell of a notebook."""
 
-    document: str = Field("pad", pattern="^pad$")
-    cell_id: str | None = Field(None, max_length=64)
+    document: str = Field(default="pad", pattern="^pad$")
+    cell_id: str | None = Field(default=None, max_length=64)
 
 
 class KernelModel(BaseModel):
@@ -97,7 +97,10 @@ class RestartHandler(RoomHandler):
     """``rooms/<id>/kernel/restart``: a fresh kernel."""
 
     @requires(
-        Permission.RUN, summary="Restart the kernel; its state is lost", answer=KernelModel, status=202
+        Permission.RUN,
+        summary="Restart the kernel; its state is lost",
+        answer=KernelModel,
+        status=202,
     )
     async def post(self, room_id: str) -> None:
         require_open(self.access.room)

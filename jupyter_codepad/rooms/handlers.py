@@ -26,7 +26,7 @@ class RoomsHandler(CodepadHandler):
     async def get(self) -> None:
         assert self.user is not None
         rooms = self.codepad.rooms
-        found = await rooms.list(self.user)
+        found = await rooms.rooms_of(self.user)
         self.answer(RoomList(rooms=[rooms.model(access) for access in found]))
 
     @signed_in(summary="Make a room", body=RoomCreate, answer=RoomModel, status=201)
@@ -45,7 +45,10 @@ class OneRoomHandler(RoomHandler):
         self.answer(self.codepad.rooms.model(self.access))
 
     @requires(
-        Permission.MANAGE, summary="Rename, close, reopen or extend", body=RoomPatch, answer=RoomModel
+        Permission.MANAGE,
+        summary="Rename, close, reopen or extend",
+        body=RoomPatch,
+        answer=RoomModel,
     )
     async def patch(self, room_id: str) -> None:
         rooms = self.codepad.rooms

@@ -7,6 +7,7 @@ from collections.abc import Awaitable, Callable
 from datetime import datetime, timedelta
 from logging import Logger
 from pathlib import PurePosixPath
+from typing import Any, cast
 
 from sqlalchemy import delete, func, select
 from sqlalchemy.exc import IntegrityError
@@ -22,7 +23,15 @@ from ..storage import Database
 from ..storage.tables import InviteRecord, ParticipantRecord, RoomRecord, utc_now
 from .access import Access, Participant, state_of
 from .folders import NOTEBOOK_SUFFIX, RoomFolders, notebook
-from .models import InviteCreate, ParticipantModel, RoomCreate, RoomModel, RoomPatch, RoomState
+from .models import (
+    InviteCreate,
+    PadType,
+    ParticipantModel,
+    RoomCreate,
+    RoomModel,
+    RoomPatch,
+    RoomState,
+)
 from .presence import Presence
 
 CLOSED, EXPIRED, DELETED = 4410, 4411, 4412
@@ -115,11 +124,13 @@ class RoomManager:
         async with self._db.transaction() as tx:
             tx.add(room)
             await tx.flush()
-            host = await self._add_participant(tx, room, owner.name, Role.HOST, owner.username)
+            host = await self._add_participant(
+                tx, room, owner.name, Role.HOST, username=owner.username
+            )
         self._wake.set()
         return Access(room, Participant.of(host))
 
-    async def _first_content(self, wish: RoomCreate) -> tuple[str, str, object]:
+    async def _first_content(self, wish: RoomCreate) -> tuple[str, PadType, Any]:
         file_name, starter_text, kernel_name = self._starter(wish.language)
         if wish.source_path is not None:
             if wish.starter_text is not None:
@@ -142,7 +153,7 @@ class RoomManager:
             )
         return utc_now() + timedelta(hours=hours)
 
-    async def list(self, user: JupyterUser) -> list[Access]:
+    async def rooms_of(self, user: JupyterUser) -> list[Access]:
         """The rooms of a Jupyter user, newest first."""
         query = (
             select(RoomRecord, ParticipantRecord)
@@ -217,7 +228,7 @@ class RoomManager:
         return Access(room, Participant.of(person)) if room and person else None
 
     async def invited_room(self, code: str) -> RoomRecord:
-        """The room a code leads to. Raises ``NotFound`` for a dead link, ``Gone`` for a dead room."""
+        """The room a code leads to. Raises ``NotFound`` (dead link) or ``Gone`` (dead room)."""
         async with self._db.transaction() as tx:
             invite = await self._invites.find(tx, code)
             return await self._open_room(tx, invite)
@@ -225,15 +236,17 @@ class RoomManager:
     async def join(self, code: str, name: str) -> tuple[Access, str]:
         """Let a guest in by a link; returns their access and their session token.
 
-        Raises ``NotFound`` or ``Gone`` for the link, ``Invalid`` for the name, ``Conflict`` when the
-        room is full. A use of the link is counted only when they are in.
+        Raises ``NotFound`` or ``Gone`` for the link, ``Invalid`` for the name, ``Conflict`` when
+        the room is full. A use of the link is counted only when they are in.
         """
         wanted = clean_name(name)
         async with self._db.transaction() as tx:
             invite = await self._invites.find(tx, code)
             room = await self._open_room(tx, invite)
             role = await self._invites.exchange(tx, invite)
-            person = await self._add_participant(tx, room, wanted, role, None, invite.id)
+            person = await self._add_participant(
+                tx, room, wanted, role, username=None, invite_id=invite.id
+            )
             token = await self._guests.create(tx, person, room.expires_at)
         return Access(room, Participant.of(person)), token
 
@@ -247,7 +260,7 @@ class RoomManager:
             invite = await self._invites.find(tx, code)
             role = await self._invites.exchange(tx, invite)
             person = await self._add_participant(
-                tx, room, user.name, role, user.username, invite.id
+                tx, room, user.name, role, username=user.username, invite_id=invite.id
             )
         return Access(room, Participant.of(person))
 
@@ -270,6 +283,7 @@ class RoomManager:
         room: RoomRecord,
         name: str,
         role: Role,
+        *,
         username: str | None,
         invite_id: str | None = None,
     ) -> ParticipantRecord:
@@ -324,7 +338,7 @@ class RoomManager:
     async def list_invites(self, room_id: str) -> list[InviteRecord]:
         """All links of a room, newest first."""
         async with self._db.transaction() as tx:
-            return await self._invites.list(tx, room_id)
+            return await self._invites.all_of(tx, room_id)
 
     async def revoke_invites(self, room_id: str, invite_id: str | None = None) -> None:
         """End one link of a room, or all of them."""
@@ -353,7 +367,7 @@ class RoomManager:
             id=room.id,
             title=room.title,
             language=room.language,
-            pad_type=room.pad_type,
+            pad_type=cast(PadType, room.pad_type),
             pad_path=path,
             state=state_of(room),
             created_at=room.created_at,

@@ -44,8 +44,10 @@ class RoomCreate(Body):
     language: str = "python"
     pad_type: PadType = "file"
     starter_text: str | None = None
-    source_path: str | None = Field(None, description="A file below the Jupyter root, copied.")
-    expires_in_hours: float | None = Field(None, gt=0)
+    source_path: str | None = Field(
+        default=None, description="A file below the Jupyter root, copied."
+    )
+    expires_in_hours: float | None = Field(default=None, gt=0)
 
 
 class RoomPatch(Body):
@@ -53,16 +55,16 @@ class RoomPatch(Body):
 
     title: Title | None = None
     state: Literal["open", "closed"] | None = None
-    expires_in_hours: float | None = Field(None, gt=0, description="Counted from now.")
+    expires_in_hours: float | None = Field(default=None, gt=0, description="Counted from now.")
 
 
 class InviteCreate(Body):
     """A wish for a share link."""
 
     role: Role = Role.MEMBER
-    label: str = Field("", max_length=TITLE_LIMIT)
-    expires_in_hours: float | None = Field(None, gt=0, le=24 * 366)
-    max_uses: int | None = Field(None, ge=1, le=1_000_000)
+    label: str = Field(default="", max_length=TITLE_LIMIT)
+    expires_in_hours: float | None = Field(default=None, gt=0, le=24 * 366)
+    max_uses: int | None = Field(default=None, ge=1, le=1_000_000)
 
 
 class ParticipantModel(BaseModel):
@@ -106,7 +108,7 @@ class InviteModel(BaseModel):
     uses: int
     revoked: bool
     code: str | None = None
-    url: str | None = Field(None, description="Path of the join page on this server.")
+    url: str | None = Field(default=None, description="Path of the join page on this server.")
 
 
 class RoomList(BaseModel):

@@ -187,7 +187,7 @@ class StaticHandler(CodepadHandler, web.StaticFileHandler):
         await web.StaticFileHandler.get(self, path)
 
     @public()
-    async def head(self, path: str) -> None:  # type: ignore[override]
+    async def head(self, path: str) -> None:
         await web.StaticFileHandler.get(self, path, include_body=False)
 
     @classmethod

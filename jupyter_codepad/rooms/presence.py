@@ -61,9 +61,7 @@ class Presence:
             return list(people.get(participant_id, ()))
         return [connection for sockets in people.values() for connection in sockets]
 
-    def cut(
-        self, room_id: str, code: int, reason: str, participant_id: str | None = None
-    ) -> None:
+    def cut(self, room_id: str, code: int, reason: str, participant_id: str | None = None) -> None:
         """Cut all sockets of a room, or of one person in it."""
         for connection in self.connections(room_id, participant_id):
             connection.cut(code, reason)

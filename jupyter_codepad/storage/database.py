@@ -12,7 +12,12 @@ from alembic import command
 from alembic.config import Config
 from sqlalchemy import Connection, event
 from sqlalchemy.engine import URL, make_url
-from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, async_sessionmaker, create_async_engine
+from sqlalchemy.ext.asyncio import (
+    AsyncEngine,
+    AsyncSession,
+    async_sessionmaker,
+    create_async_engine,
+)
 from sqlalchemy.pool import ConnectionPoolEntry
 
 MIGRATIONS = Path(__file__).parent / "migrations"
@@ -35,7 +40,12 @@ def async_url(url: str) -> URL:
 
 def _configure_sqlite(connection: Any, _record: ConnectionPoolEntry) -> None:
     cursor = connection.cursor()
-    for pragma in ("journal_mode=WAL", "synchronous=NORMAL", "foreign_keys=ON", "busy_timeout=10000"):
+    for pragma in (
+        "journal_mode=WAL",
+        "synchronous=NORMAL",
+        "foreign_keys=ON",
+        "busy_timeout=10000",
+    ):
         cursor.execute(f"PRAGMA {pragma}")
     cursor.close()
 
@@ -59,10 +69,10 @@ class Database:
 
     async def start(self, revision: str = "head") -> None:
         """Open the database and bring its tables to ``revision``."""
-        if self.url.drivername.startswith("sqlite") and self.url.database:
-            if self.url.database != ":memory:":
-                folder = Path(self.url.database).parent
-                await asyncio.to_thread(folder.mkdir, parents=True, exist_ok=True, mode=0o700)
+        file = self.url.database if self.url.drivername.startswith("sqlite") else None
+        if file and file != ":memory:":
+            folder = Path(file).parent
+            await asyncio.to_thread(folder.mkdir, parents=True, exist_ok=True, mode=0o700)
         engine = create_async_engine(self.url)
         if engine.dialect.name == "sqlite":
             event.listen(engine.sync_engine, "connect", _configure_sqlite)

@@ -1,4 +1,4 @@
-"""A pad's document room: jupyter-collaboration's, on our engine, our log and our way to the file."""
+"""A pad's document room: as jupyter-collaboration has it, on our engine and log."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from collections.abc import AsyncIterator
 from logging import Logger
 from typing import Any
 
+from anyio import Event
 from anyio.abc import TaskStatus
 from jupyter_events import EventLogger
 from jupyter_server_ydoc.loaders import FileLoader
@@ -57,10 +58,10 @@ def merge_outside_change(file_type: str, base: list[bytes], content: Any) -> byt
 class DocumentRoom(StockDocumentRoom):  # type: ignore[misc]
     """The in-memory document of a pad, shared by room pages and JupyterLab.
 
-    It takes the place of jupyter-collaboration's own room object, so that Lab's socket and ours meet
-    in one document. Differences: changes are logged before anybody is told they are saved, the log
-    and not the file decides what the document was when it is loaded again, the file is written at
-    most every ``save_delay`` seconds even while people type on, and an edit from outside is merged
+    It takes the place of jupyter-collaboration's own room object, so that Lab's socket and ours
+    meet in one document. Differences: changes are logged before anybody is told they are saved; the
+    log and not the file decides what the document was when it is loaded again; the file is written
+    every ``save_delay`` seconds even while people type on; and an edit from outside is merged
     instead of overwriting what is newer in the room.
     """
 
@@ -71,8 +72,8 @@ class DocumentRoom(StockDocumentRoom):  # type: ignore[misc]
         file_type: str,
         file: FileLoader,
         events: EventLogger,
-        log: Logger,
         *,
+        log: Logger,
         update_log: UpdateLog,
         save_delay: float,
         size_limit_bytes: int,
@@ -109,6 +110,7 @@ class DocumentRoom(StockDocumentRoom):  # type: ignore[misc]
     async def _start(self, task_status: TaskStatus[None]) -> None:
         task_status.started()
         self.started.set()
+        assert self._task_group is not None
         self._task_group.start_soon(self._stopped.wait)
 
     async def initialize(self) -> None:
@@ -117,7 +119,7 @@ class DocumentRoom(StockDocumentRoom):  # type: ignore[misc]
         Raises ``tornado.web.HTTPError`` when the file cannot be read.
         """
         async with self._load_lock:
-            if self.ready:
+            if self.ready:  # type: ignore[has-type]
                 return
             model = await self._file.load_content(self._file_format, self._file_type)
             loaded = await self._update_log.load(self._room_id)
@@ -139,8 +141,8 @@ class DocumentRoom(StockDocumentRoom):  # type: ignore[misc]
     def _load_first(self, content: Any) -> None:
         """Fill a document that the log does not know.
 
-        The Yjs client is derived from the content: if the log was lost, the same file gives the same
-        history and people who reconnect see nothing doubled, while another content cannot collide.
+        The Yjs client is derived from the content: if the log was lost, the same file gives the
+        same history and people who reconnect see nothing doubled; another content cannot collide.
         """
         digest = int(content_hash(content), 16)
         source: Doc[Any] = Doc(client_id=digest >> (256 - FIRST_CLIENT_ID_BITS))
@@ -157,11 +159,15 @@ class DocumentRoom(StockDocumentRoom):  # type: ignore[misc]
         self._disarm_save()
         self.shared.stop()
         self._stopped.set()
-        if self._task_group is not None:
+        if self._task_group is not None:  # type: ignore[has-type]
             self._task_group.cancel_scope.cancel()
             self._task_group = None
         self._document.unobserve()
         self._file.unobserve(self.room_id)
+
+    def file_is_gone(self) -> None:
+        """The file was deleted on purpose: do not write it again."""
+        self.ready_event = Event()
 
     async def serve(self, channel: Channel) -> None:
         """Serve a socket of jupyter-collaboration's handler until it closes."""

@@ -5,11 +5,11 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 from logging import Logger
-from typing import Any, cast
+from typing import Any
 
 from jupyter_events import EventLogger
 from jupyter_server_ydoc.app import YDocExtension
-from pycrdt import Array, Doc, Map
+from pycrdt import Doc, Map
 from tornado.web import HTTPError
 
 from ..errors import Conflict, NotFound, Unavailable
@@ -135,7 +135,7 @@ class DocumentManager:
             kind,
             loader,
             self._events,
-            self._log,
+            log=self._log,
             update_log=self._update_log,
             save_delay=self._save_delay,
             size_limit_bytes=self._size_limit,
@@ -197,7 +197,7 @@ class DocumentManager:
         return self._cell((await self.open_pad(room)).document, cell_id)
 
     def _cell(self, document: Any, cell_id: str) -> Map[Any]:
-        cells = cast(Array[Map[Any]], document.ycells)
+        cells: list[Map[Any]] = list(document.ycells)
         for cell in cells:
             if cell.get("id") == cell_id:
                 return cell
@@ -240,4 +240,10 @@ class DocumentManager:
         await self._update_log.forget(log_key(room.id, RUNS))
         if with_pad:
             form, kind = PAD_FORMATS[room.pad_type]
-            await self._update_log.forget(f"{form}:{kind}:{room.pad_file_id}")
+            key = f"{form}:{kind}:{room.pad_file_id}"
+            extension = self._extension()
+            document = extension.ywebsocket_server.rooms.get(key)
+            if isinstance(document, DocumentRoom):
+                document.file_is_gone()
+                await self._drop(extension, document)
+            await self._update_log.forget(key)

@@ -26,6 +26,8 @@ NOTHING = b"\x00\x00"
 """The Yjs update that changes nothing."""
 
 SERVER = "server"
+SMALL_UPDATE_BYTES = 1024
+"""Updates below this are let through a full document: deletions are small."""
 AWARENESS_ENTRIES_LIMIT = 64
 
 
@@ -39,7 +41,7 @@ class SyncClient(Protocol):
     wants_acks: bool
     size_limited: bool
     """Whether the document's size limit holds for this client."""
-    user: dict[str, Any]
+    awareness_user: dict[str, Any]
     """Who this is, as the server knows it; replaces what the client says in its awareness."""
     client_id: int | None
     """The one Yjs client this socket speaks for, learnt from its first awareness frame."""
@@ -157,9 +159,8 @@ class SharedDocument:
             raise ProtocolError(f"sync step {step} is not known here")
 
     def _apply(self, client: SyncClient, update: bytes) -> None:
-        if client.size_limited and self._size_limit is not None and self._size is not None:
-            if len(update) > 1024 and self._size() + len(update) > self._size_limit:
-                raise DocumentFull("this would make the document too large")
+        if client.size_limited and self._overfull(len(update)):
+            raise DocumentFull("this would make the document too large")
         self._source = client
         try:
             self.ydoc.apply_update(update)
@@ -167,6 +168,11 @@ class SharedDocument:
             raise ProtocolError("the update cannot be read") from error
         finally:
             self._source = None
+
+    def _overfull(self, more: int) -> bool:
+        if self._size is None or self._size_limit is None or more < SMALL_UPDATE_BYTES:
+            return False
+        return self._size() + more > self._size_limit
 
     def _receive_awareness(self, client: SyncClient, entries: Iterable[AwarenessEntry]) -> None:
         for entry in entries:
@@ -183,7 +189,7 @@ class SharedDocument:
                 if self._states.pop(entry.client_id, None) is not None:
                     self._broadcast(awareness_frame([entry]), but=client)
                 continue
-            state = {**entry.state, "user": client.user}
+            state = {**entry.state, "user": client.awareness_user}
             self._states[entry.client_id] = AwarenessEntry(entry.client_id, entry.clock, state)
             self._states_turn[entry.client_id] = client
             self._schedule()
@@ -203,7 +209,7 @@ class SharedDocument:
             asyncio.get_running_loop().call_soon(self.flush)
 
     def flush(self) -> None:
-        """Log and send what has gathered. Called once per turn; calling it more often is harmless."""
+        """Log and send what has gathered: once per turn, though more often does no harm."""
         self._scheduled = False
         turn, self._turn = self._turn, []
         acks = [(client, client.updates_received) for client in self._acks_wanted]
@@ -250,7 +256,7 @@ class SharedDocument:
 
     async def durable(self) -> None:
         """Wait until all that is in the document now is on disk."""
-        written = asyncio.get_running_loop().create_future()
+        written = asyncio.Event()
         self.flush()
-        self._update_log.append([], lambda: written.done() or written.set_result(None))
-        await written
+        self._update_log.append([], written.set)
+        await written.wait()

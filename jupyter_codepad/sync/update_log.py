@@ -182,7 +182,7 @@ class UpdateLog:
 
         def work(connection: sqlite3.Connection) -> None:
             for table in ("updates", "saves"):
-                connection.execute(f"DELETE FROM {table} WHERE document = ?", (document,))
+                connection.execute(f"DELETE FROM {table} WHERE document = ?", (document,))  # noqa: S608
 
         await self._ask(work)
 

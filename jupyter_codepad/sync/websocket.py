@@ -38,6 +38,8 @@ GONE_CODES = {"room_expired": 4411}
 DOCUMENT_FULL = 4413
 MALFORMED = 4400
 TOO_SLOW = 1013
+TOO_LARGE = 1009
+FRAME_READ_FACTOR = 8
 
 
 def user_state(access: Access) -> dict[str, Any]:
@@ -65,7 +67,7 @@ class SyncClientMixin:
     updates_received = 0
     author = ""
     may_edit = False
-    user: dict[str, Any]
+    awareness_user: dict[str, Any]
     send_buffer_limit = 16 * 1024 * 1024
     sent_lately = False
     tells_news = False
@@ -95,8 +97,8 @@ class SyncHandler(SyncClientMixin, WebSocketMixin, WebSocketHandler, RoomHandler
 
     Refusals come as WebSocket close codes after the upgrade, because a browser cannot read the
     status of a refused one: 4401 not signed in, 4403 not allowed, 4404 no such room or document,
-    4410 closed, 4411 expired, 4412 deleted, 4413 document full, 4400 malformed frame, 1009 frame too
-    large. ``?acks=1`` asks for our own frames: acknowledgements and news of the room.
+    4410 closed, 4411 expired, 4412 deleted, 4413 document full, 4400 malformed frame, 1009 frame
+    too large. ``?acks=1`` asks for our own frames: acknowledgements and news of the room.
     """
 
     document: SharedDocument | None = None
@@ -104,15 +106,24 @@ class SyncHandler(SyncClientMixin, WebSocketMixin, WebSocketHandler, RoomHandler
     keep_alive: PeriodicCallback | None = None
 
     @property
-    def max_message_size(self) -> int:
-        """Largest frame in bytes; tornado closes with 1009 above it."""
+    def frame_limit(self) -> int:
+        """Largest frame that is accepted, in bytes."""
         return int(self.codepad.message_limit_bytes) + FRAME_OVERHEAD_BYTES
 
+    @property
+    def max_message_size(self) -> int:
+        """Largest frame that is read at all, in bytes.
+
+        Tornado resets the connection above it, and the browser never learns why; so that a frame
+        only somewhat too large gets a close code and words, it is read to its end and then refused.
+        """
+        return FRAME_READ_FACTOR * self.frame_limit
+
     @requires_when_open(Permission.VIEW, summary="Live document of a room (WebSocket, Yjs)")
-    async def get(self, *args: Any, **kwargs: Any) -> None:  # type: ignore[override]
+    async def get(self, *args: Any, **kwargs: Any) -> None:
         await WebSocketHandler.get(self, *args, **kwargs)
 
-    async def open(self, room_id: str, name: str) -> None:  # type: ignore[override]
+    async def open(self, room_id: str, name: str) -> None:
         """Attach to the document, or close with the reason why not."""
         super().open(room_id, name)
         self.set_nodelay(True)
@@ -141,7 +152,7 @@ class SyncHandler(SyncClientMixin, WebSocketMixin, WebSocketHandler, RoomHandler
             return
         person = self.access.participant
         self.author = person.id
-        self.user = user_state(self.access)
+        self.awareness_user = user_state(self.access)
         self.may_edit = Permission.EDIT in self.access.permissions
         self.wants_acks = self.get_query_argument("acks", "") == "1"
         self.tells_news = self.wants_acks and name == PAD
@@ -159,6 +170,9 @@ class SyncHandler(SyncClientMixin, WebSocketMixin, WebSocketHandler, RoomHandler
         try:
             if isinstance(message, str):
                 raise ProtocolError("frames here are binary")
+            if len(message) > self.frame_limit:
+                self.close(TOO_LARGE, "That is more than can be sent at once.")
+                return
             self.document.receive(self, message)
         except DocumentFull:
             self.close(DOCUMENT_FULL, "This pad is full: it cannot hold that much text.")
@@ -214,7 +228,7 @@ class CollaborationHandler(SyncClientMixin, YDocWebSocketHandler):  # type: igno
 
     async def prepare(self) -> None:
         """Sign in first; then make sure that a pad's document room is ours."""
-        await ensure_async(JupyterHandler.prepare(self, _redirect_to_login=False))
+        await JupyterHandler.prepare(self, _redirect_to_login=False)
         if self.current_user is None:
             raise HTTPError(403)
         key = room_id_from_encoded_path(self.request.path)
@@ -233,7 +247,7 @@ class CollaborationHandler(SyncClientMixin, YDocWebSocketHandler):  # type: igno
         )
         self.access = await self.codepad.rooms.access_for_user(user, room.id)
         self.author = self.access.participant.id if self.access else f"user:{user.username}"
-        self.user = (
+        self.awareness_user = (
             user_state(self.access)
             if self.access
             else self.identity_provider.identity_model(self.current_user)

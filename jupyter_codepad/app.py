@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any, cast
@@ -235,6 +236,7 @@ class CodepadApp(ExtensionApp):
             kernels_limit=self.kernels_limit,
             kernel_idle_seconds=self.kernel_idle_seconds,
         )
+        self.started = asyncio.Event()
         self.rooms.room_ended = self._room_ended
         self.rooms.room_deleted = self.documents.forget_room
 
@@ -266,6 +268,7 @@ class CodepadApp(ExtensionApp):
                 "a guest of a room is not kept from anything."
             )
 
+        self.started.set()
         if self.when_started is not None:
             await self.when_started()
 

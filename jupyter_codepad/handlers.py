@@ -91,7 +91,11 @@ class CodepadHandler(JupyterHandler):
         self.codepad = codepad
 
     async def prepare(self, **_kwargs: Any) -> None:
-        """Find out who is asking; strangers and guests go on to the method's own rule."""
+        """Find out who is asking; strangers and guests go on to the method's own rule.
+
+        A request that comes before the stores are open waits for them.
+        """
+        await self.codepad.started.wait()
         await super().prepare(_redirect_to_login=False)
 
     @property

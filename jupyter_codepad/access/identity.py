@@ -29,6 +29,10 @@ COLORS = (
 """Colours of carets and names; each has a contrast of at least 4.5 to white text on it."""
 
 
+BLANK_LETTERS = frozenset("\u115f\u1160\u2800\u3164\uffa0")
+"""Characters that count as letters or symbols and show nothing."""
+
+
 @dataclass(frozen=True)
 class JupyterUser:
     """A user of the Jupyter server: ``username`` is stable, ``name`` is for people."""
@@ -58,7 +62,11 @@ def clean_name(text: str) -> str:
     Markup is kept as the plain text that it is: it is escaped where it is shown.
     """
     normal = unicodedata.normalize("NFKC", text)
-    visible = "".join(c for c in normal if unicodedata.category(c)[0] != "C" or c == "\n")
+    visible = "".join(
+        c
+        for c in normal
+        if c == "\n" or (unicodedata.category(c)[0] != "C" and c not in BLANK_LETTERS)
+    )
     name = " ".join(visible.split())
     if not any(unicodedata.category(c)[0] in "LNPS" for c in name):
         raise Invalid("name_required", "Please give a name that the others can see.")

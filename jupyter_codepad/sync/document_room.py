@@ -6,6 +6,7 @@ import asyncio
 import hashlib
 import json
 from collections.abc import AsyncIterator
+from difflib import SequenceMatcher
 from logging import Logger
 from typing import Any
 
@@ -40,19 +41,35 @@ def content_hash(content: Any) -> str:
     return hashlib.sha256(content.encode("utf-8", "surrogatepass")).hexdigest()
 
 
-def merge_outside_change(file_type: str, base: list[bytes], content: Any) -> bytes:
-    """The Yjs update that turns the document made of ``base`` into ``content``.
+def merge_outside_change(file_type: str, bases: list[list[bytes]], content: Any) -> bytes:
+    """The Yjs update that turns the document which the outside edit started from into ``content``.
 
-    Applied to the live document it brings in exactly what was changed outside since ``base``, and
-    keeps what was typed in the meantime. Slow for large files: call it in a thread.
+    ``bases``: what the file may have been before, each as its updates, newest last; after a crash in
+    the middle of a save there are several, and the one that ``content`` is most like is taken.
+    Applied to the live document the update brings in exactly what was changed outside, and keeps
+    what was typed in the meantime. Slow for large files: call it in a thread.
     """
-    ydoc: Doc[Any] = Doc()
-    for update in base:
-        ydoc.apply_update(update)
-    before = ydoc.get_state()
-    document = ydocs.get(file_type, ydocs["file"])(ydoc)
+    documents = []
+    for updates in bases:
+        ydoc: Doc[Any] = Doc()
+        for update in updates:
+            ydoc.apply_update(update)
+        documents.append(ydocs.get(file_type, ydocs["file"])(ydoc))
+    likeness = [_likeness(document.get(), content) for document in documents]
+    # Of equals the newest: max() returns the first, so look from the end.
+    best = max(reversed(range(len(documents))), key=likeness.__getitem__)
+    document = documents[best]
+    before = document.ydoc.get_state()
     document.set(content)
-    return ydoc.get_update(before)
+    return bytes(document.ydoc.get_update(before))
+
+
+def _likeness(one: Any, other: Any) -> float:
+    lines = [
+        (value if isinstance(value, str) else json.dumps(value, indent=0, sort_keys=True))
+        for value in (one, other)
+    ]
+    return SequenceMatcher(None, *(text.splitlines() for text in lines), autojunk=False).ratio()
 
 
 class DocumentRoom(StockDocumentRoom):  # type: ignore[misc]
@@ -91,7 +108,7 @@ class DocumentRoom(StockDocumentRoom):  # type: ignore[misc]
             size=None if file_type == "notebook" else self._size,
             size_limit_bytes=size_limit_bytes,
         )
-        self._load_lock = asyncio.Lock()
+        self._loading: asyncio.Task[None] | None = None
         self._save_lock = asyncio.Lock()
         self._save_timer: asyncio.TimerHandle | None = None
         self._saved_hash = ""
@@ -116,27 +133,34 @@ class DocumentRoom(StockDocumentRoom):  # type: ignore[misc]
     async def initialize(self) -> None:
         """Load the document from the log and the file; only the first call does anything.
 
-        Raises ``tornado.web.HTTPError`` when the file cannot be read.
+        Raises ``tornado.web.HTTPError`` when the file cannot be read; the next call tries again.
+        Loading is a task of its own: it must not end with the socket that happened to ask first.
         """
-        async with self._load_lock:
-            if self.ready:  # type: ignore[has-type]
-                return
-            model = await self._file.load_content(self._file_format, self._file_type)
-            loaded = await self._update_log.load(self._room_id)
-            if loaded.updates:
-                for update in loaded.updates:
-                    self.ydoc.apply_update(update)
-                self.shared.start()
-                await self._reconcile(model["content"], loaded)
-            else:
-                self.shared.start()
-                self._load_first(model["content"])
-                await self._note_same(content_hash(model["content"]))
-            self.ready = True
-            self.ydoc_observed.set()
-            self._emit(LogLevel.INFO, "initialize", "Room initialized")
-            if content_hash(self._document.get()) != self._saved_hash:
-                self._arm_save()
+        if self._loading is None:
+            self._loading = asyncio.create_task(self._load())
+        try:
+            await asyncio.shield(self._loading)
+        except Exception:
+            self._loading = None
+            raise
+
+    async def _load(self) -> None:
+        model = await self._file.load_content(self._file_format, self._file_type)
+        loaded = await self._update_log.load(self._room_id)
+        if loaded.updates:
+            for update in loaded.updates:
+                self.ydoc.apply_update(update)
+            self.shared.start()
+            await self._reconcile(model["content"], loaded)
+        else:
+            self.shared.start()
+            self._load_first(model["content"])
+            await self._note_same(content_hash(model["content"]))
+        self.ready = True
+        self.ydoc_observed.set()
+        self._emit(LogLevel.INFO, "initialize", "Room initialized")
+        if content_hash(self._document.get()) != self._saved_hash:
+            self._arm_save()
 
     def _load_first(self, content: Any) -> None:
         """Fill a document that the log does not know.
@@ -290,11 +314,12 @@ class DocumentRoom(StockDocumentRoom):  # type: ignore[misc]
         if loaded.save_with(disk_hash) is not None:
             self._saved_hash = disk_hash  # an older state of our own: the file is just behind
             return
-        confirmed = [save for save in loaded.saves if save.confirmed]
-        base = loaded.updates
-        if confirmed:
-            base = await self._update_log.load_until(self._room_id, confirmed[-1].seq)
-        update = await asyncio.to_thread(merge_outside_change, self._file_type, base, content)
+        last = max((i for i, save in enumerate(loaded.saves) if save.confirmed), default=0)
+        bases = [
+            await self._update_log.load_until(self._room_id, save.seq)
+            for save in loaded.saves[last:]
+        ] or [loaded.updates]
+        update = await asyncio.to_thread(merge_outside_change, self._file_type, bases, content)
         self.ydoc.apply_update(update)
         self.shared.flush()
         # Known from now on: after a crash before the next save it must not be merged once more.

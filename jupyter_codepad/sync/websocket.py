@@ -228,6 +228,7 @@ class CollaborationHandler(SyncClientMixin, YDocWebSocketHandler):  # type: igno
 
     async def prepare(self) -> None:
         """Sign in first; then make sure that a pad's document room is ours."""
+        await self.codepad.started.wait()
         await JupyterHandler.prepare(self, _redirect_to_login=False)
         if self.current_user is None:
             raise HTTPError(403)

@@ -1,0 +1,72 @@
+"""Names and roles: what a person may be called, and what a role may do."""
+
+from __future__ import annotations
+
+import pytest
+
+from jupyter_codepad.access.identity import COLORS, clean_name, initials, unique_name
+from jupyter_codepad.access.roles import ROLE_PERMISSIONS, Permission, Role
+from jupyter_codepad.access.tokens import new_id, new_invite_code
+from jupyter_codepad.errors import Invalid
+
+
+@pytest.mark.parametrize(
+    ("given", "shown"),
+    [
+        ("  Ada   Lovelace ", "Ada Lovelace"),
+        ("Ada\nHost", "Ada Host"),
+        ("A\u200bd\u202ea", "Ada"),
+        ("<script>alert(1)</script>", "<script>alert(1)</script>"),
+        ("🦊", "🦊"),
+        ("漢字", "漢字"),
+    ],
+)
+def test_names_are_cleaned_but_not_mangled(given: str, shown: str) -> None:
+    assert clean_name(given) == shown
+
+
+@pytest.mark.parametrize("given", ["", "   ", "\u200b\u200b", "\x00\x1b", "\u3164"])
+def test_names_that_nobody_can_see_are_refused(given: str) -> None:
+    with pytest.raises(Invalid) as caught:
+        clean_name(given)
+    assert caught.value.code == "name_required"
+
+
+def test_long_names_are_refused() -> None:
+    assert clean_name("x" * 40) == "x" * 40
+    with pytest.raises(Invalid):
+        clean_name("x" * 41)
+
+
+def test_a_taken_name_gets_a_number() -> None:
+    assert unique_name("Ada", set()) == "Ada"
+    assert unique_name("Ada", {"Ada"}) == "Ada (2)"
+    assert unique_name("ADA", {"Ada", "ada (2)"}) == "ADA (3)"
+
+
+def test_initials() -> None:
+    assert initials("Ada Lovelace") == "AL"
+    assert initials("ada") == "A"
+    assert initials("<script>") == "<"
+
+
+def test_only_the_host_role_cannot_be_given_by_a_link() -> None:
+    assert [role for role in Role if not role.can_be_invited] == [Role.HOST]
+    assert Role.HOST.permissions == set(Permission)
+    assert Role.OBSERVER.permissions == {Permission.VIEW}
+    assert Permission.RUN in Role.MEMBER.permissions
+    assert set(ROLE_PERMISSIONS) == set(Role)
+
+
+def test_identifiers_and_codes_are_url_safe_and_of_their_length() -> None:
+    for _ in range(200):
+        assert len(new_id()) == 12 and new_id().replace("-", "").replace("_", "").isalnum()
+        assert len(new_invite_code()) == 22
+
+
+@pytest.mark.parametrize("color", COLORS)
+def test_white_text_is_readable_on_every_color(color: str) -> None:
+    channels = [int(color[i : i + 2], 16) / 255 for i in (1, 3, 5)]
+    linear = [c / 12.92 if c <= 0.03928 else ((c + 0.055) / 1.055) ** 2.4 for c in channels]
+    luminance = 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
+    assert 1.05 / (luminance + 0.05) >= 4.5

@@ -1,0 +1,48 @@
+"""Fixtures that every test can use."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.support.server import JupyterServer
+
+pytest_plugins = ["pytest_jupyter.jupyter_server"]
+
+
+@pytest.fixture(scope="session")
+def session_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[JupyterServer]:
+    """One server for all tests that leave it as it is."""
+    made = JupyterServer(tmp_path_factory.mktemp("server"))
+    loop = asyncio.new_event_loop()
+    try:
+        loop.run_until_complete(made.start())
+        yield made
+    finally:
+        loop.run_until_complete(made.close())
+        loop.close()
+
+
+@pytest.fixture
+def server(
+    session_server: JupyterServer, jp_asyncio_loop: asyncio.AbstractEventLoop
+) -> Iterator[JupyterServer]:
+    """The shared server, with people of this test's own."""
+    yield session_server
+    jp_asyncio_loop.run_until_complete(session_server.goodbye())
+
+
+@pytest.fixture
+def own_server(
+    tmp_path: Path, jp_asyncio_loop: asyncio.AbstractEventLoop
+) -> Iterator[JupyterServer]:
+    """A server of this test's own, to restart, kill or configure."""
+    made = JupyterServer(tmp_path)
+    try:
+        jp_asyncio_loop.run_until_complete(made.start())
+        yield made
+    finally:
+        jp_asyncio_loop.run_until_complete(made.close())

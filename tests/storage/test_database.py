@@ -1,0 +1,149 @@
+"""The record store: migrations, transactions and time, on SQLite and PostgreSQL."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime, timedelta, timezone
+from pathlib import Path
+from typing import Any
+
+import pytest
+from alembic.autogenerate import compare_metadata
+from alembic.migration import MigrationContext
+from sqlalchemy import Connection, inspect, select, text
+from sqlalchemy.exc import IntegrityError, StatementError
+
+from jupyter_codepad.storage import Database
+from jupyter_codepad.storage.database import async_url
+from jupyter_codepad.storage.tables import (
+    Base,
+    InviteRecord,
+    ParticipantRecord,
+    RoomRecord,
+    utc_now,
+)
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    if request.param == "sqlite":
+        return f"sqlite:///{tmp_path / 'new' / 'folder' / 'codepad.sqlite'}"
+    return str(request.getfixturevalue("postgres_url"))
+
+
+@asynccontextmanager
+async def opened(url: str) -> AsyncIterator[Database]:
+    database = Database(url)
+    await database.start()
+    try:
+        yield database
+    finally:
+        await database.stop()
+
+
+def room(room_id: str = "a" * 12, **values: Any) -> RoomRecord:
+    fields: dict[str, Any] = {
+        "id": room_id,
+        "owner": "local",
+        "title": "T",
+        "language": "python",
+        "pad_type": "file",
+        "folder": "f",
+        "pad_path": "f/main.py",
+        "pad_file_id": "x",
+        "expires_at": utc_now() + timedelta(hours=1),
+    }
+    return RoomRecord(**{**fields, **values})
+
+
+async def test_migrations_make_exactly_the_tables_of_the_code(url: str) -> None:
+    def difference(connection: Connection) -> list[Any]:
+        return list(compare_metadata(MigrationContext.configure(connection), Base.metadata))
+
+    async with opened(url) as database, database.engine.connect() as connection:
+        assert await connection.run_sync(difference) == []
+        tables = await connection.run_sync(lambda c: set(inspect(c).get_table_names()))
+    assert tables >= {"rooms", "participants", "invites", "guest_sessions", "runs"}
+
+
+async def test_starting_again_keeps_what_is_there(url: str) -> None:
+    async with opened(url) as database, database.transaction() as tx:
+        tx.add(room())
+    async with opened(url) as database, database.transaction() as tx:
+        found = await tx.get(RoomRecord, "a" * 12)
+    assert found is not None and found.title == "T"
+
+
+async def test_times_come_back_aware_and_in_utc(url: str) -> None:
+    moment = datetime(2026, 5, 4, 12, 30, tzinfo=timezone(timedelta(hours=2)))
+    async with opened(url) as database:
+        async with database.transaction() as tx:
+            tx.add(room(expires_at=moment))
+        async with database.transaction() as tx:
+            found = (await tx.scalars(select(RoomRecord))).one()
+    assert found.expires_at == moment
+    assert found.expires_at.tzinfo is UTC
+
+
+async def test_a_naive_time_is_refused(url: str) -> None:
+    async with opened(url) as database:
+        with pytest.raises(StatementError, match="naive"):
+            async with database.transaction() as tx:
+                tx.add(room(expires_at=datetime(2026, 5, 4)))
+
+
+async def test_a_transaction_that_raises_leaves_nothing(url: str) -> None:
+    async with opened(url) as database:
+        with pytest.raises(RuntimeError, match="stop"):
+            async with database.transaction() as tx:
+                tx.add(room())
+                await tx.flush()
+                raise RuntimeError("stop")
+        async with database.transaction() as tx:
+            assert await tx.get(RoomRecord, "a" * 12) is None
+
+
+async def test_deleting_a_room_takes_everything_of_it_along(url: str) -> None:
+    async with opened(url) as database:
+        async with database.transaction() as tx:
+            tx.add(room())
+            await tx.flush()
+            tx.add(InviteRecord(id="i" * 12, room_id="a" * 12, code_hash="h", role="member"))
+            await tx.flush()
+            tx.add(
+                ParticipantRecord(
+                    id="p" * 12,
+                    room_id="a" * 12,
+                    name="Ada",
+                    color="#123456",
+                    role="member",
+                    invite_id="i" * 12,
+                )
+            )
+        async with database.transaction() as tx:
+            await tx.execute(text("DELETE FROM rooms"))
+        async with database.transaction() as tx:
+            assert (await tx.scalars(select(ParticipantRecord))).all() == []
+            assert (await tx.scalars(select(InviteRecord))).all() == []
+
+
+async def test_two_people_of_a_room_cannot_have_one_name(url: str) -> None:
+    async with opened(url) as database:
+        async with database.transaction() as tx:
+            tx.add(room())
+        people = [
+            ParticipantRecord(
+                id=letter * 12, room_id="a" * 12, name="Ada", color="#123456", role="member"
+            )
+            for letter in "pq"
+        ]
+        with pytest.raises(IntegrityError):
+            async with database.transaction() as tx:
+                tx.add_all(people)
+
+
+def test_plain_urls_get_our_async_drivers() -> None:
+    assert async_url("sqlite:///x.db").drivername == "sqlite+aiosqlite"
+    assert async_url("postgresql://h/d").drivername == "postgresql+asyncpg"
+    assert async_url("postgresql+psycopg://h/d").drivername == "postgresql+psycopg"

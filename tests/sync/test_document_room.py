@@ -1,0 +1,61 @@
+"""Edits from outside: what exactly is merged."""
+
+from __future__ import annotations
+
+import random
+from typing import Any
+
+import pytest
+from pycrdt import Doc, Text
+
+from jupyter_codepad.sync.document_room import content_hash, merge_outside_change
+
+
+def document(text: str) -> tuple[Doc[Any], Text]:
+    ydoc: Doc[Any] = Doc()
+    source = ydoc.get("source", type=Text)
+    source += text
+    return ydoc, source
+
+
+def test_an_outside_edit_and_a_typed_one_are_both_kept() -> None:
+    ydoc, source = document("one\ntwo\nthree\n")
+    base = [ydoc.get_update()]
+    source += "typed\n"
+    ydoc.apply_update(merge_outside_change("file", [base], "one\nTWO\nthree\n"))
+    assert str(source) == "one\nTWO\nthree\ntyped\n"
+
+
+def test_after_a_crash_in_a_save_the_likelier_start_is_taken() -> None:
+    ydoc, source = document("one\ntwo\n")
+    older = [ydoc.get_update()]
+    source += "three\n"
+    newer = [ydoc.get_update()]
+    source += "typed\n"
+    ydoc.apply_update(merge_outside_change("file", [older, newer], "zero\none\ntwo\nthree\n"))
+    assert str(source) == "zero\none\ntwo\nthree\ntyped\n"
+
+
+@pytest.mark.parametrize("seed", range(60))
+def test_edits_of_different_lines_never_lose_or_double_anything(seed: int) -> None:
+    rng = random.Random(seed)
+    lines = [f"line {n} é🦊" for n in range(rng.randint(4, 40))]
+    ydoc, source = document("\n".join(lines))
+    base = [ydoc.get_update()]
+    outside, typed = rng.sample(range(len(lines)), 2)
+    changed = list(lines)
+    changed[outside] = f"outside {seed}"
+    start = str(source).index(lines[typed])
+    position = len(str(source)[:start].encode())
+    source.insert(position, f"typed {seed} ")
+    ydoc.apply_update(merge_outside_change("file", [base], "\n".join(changed)))
+    expected = list(changed)
+    expected[typed] = f"typed {seed} {lines[typed]}"
+    assert str(source) == "\n".join(expected)
+
+
+def test_trust_marks_do_not_change_a_notebooks_hash() -> None:
+    cell = {"cell_type": "code", "source": "1", "metadata": {"trusted": True}}
+    plain = {"cell_type": "code", "source": "1", "metadata": {}}
+    assert content_hash({"cells": [cell]}) == content_hash({"cells": [plain]})
+    assert content_hash({"cells": [cell]}) != content_hash({"cells": []})

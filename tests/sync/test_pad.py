@@ -1,0 +1,244 @@
+"""One pad, many sockets: sync, the role gate, awareness, the file, restarts."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+
+import pytest
+
+from jupyter_codepad.sync.protocol import Kind, SyncStep, sync_frame, var_uint
+from tests.support.server import JupyterServer
+from tests.support.sync_client import SyncClient, until
+
+
+async def test_two_people_see_each_other_type_and_the_file_follows(server: JupyterServer) -> None:
+    room = await server.room(starter_text="start\n")
+    ada = await (await server.guest(room["id"], "Ada")).document().connect()
+    host = await server.host.document(room_id=room["id"]).connect()
+    ada.type("ädä 🦊\n")
+    host.type("host\n")
+    await until(lambda: str(ada.text) == str(host.text), "the same text on both sides")
+    assert sorted(str(ada.text).split()) == sorted(["start", "ädä", "🦊", "host"])
+    await until(lambda: server.pad_file(room).read_text() == str(ada.text), "the file")
+    await until(lambda: ada.durable, "everything acknowledged")
+
+
+async def test_the_room_page_and_jupyterlab_share_one_document(server: JupyterServer) -> None:
+    room = await server.room(starter_text="start\n")
+    ada = await (await server.guest(room["id"])).document().connect()
+    lab = await lab_client(server, room["pad_path"])
+    ada.type("from ada\n")
+    lab.type("from lab\n")
+    await until(lambda: str(ada.text) == str(lab.text), "the same text in both")
+    assert "from ada" in str(lab.text) and "from lab" in str(ada.text)
+
+
+async def lab_client(server: JupyterServer, path: str) -> SyncClient:
+    """Open a document as JupyterLab's collaboration does."""
+    answer = await server.host.http.put(
+        f"{server.url}api/collaboration/session/{path}", json={"format": "text", "type": "file"}
+    )
+    session = answer.json()
+    room_name = f"{session['format']}:{session['type']}:{session['fileId']}"
+    url = f"{server.ws_url}api/collaboration/room/{room_name}?sessionId={session['sessionId']}"
+    return await SyncClient(url, server.host.headers).connect()
+
+
+async def test_what_an_observer_sends_is_dropped_and_they_stay(server: JupyterServer) -> None:
+    room = await server.room(starter_text="start\n")
+    host = await server.host.document(room_id=room["id"]).connect()
+    observer = await (await server.guest(room["id"], "Olga", "observer")).document().connect()
+    observer.type("never seen\n")
+    host.type("seen\n")
+    await until(lambda: "seen\n" in str(observer.text), "the observer still follows")
+    assert str(host.text) == "start\nseen\n"
+    assert not observer.closed
+    # A reconnecting observer offers the same text again, as the missing part of the first sync.
+    await observer.disconnect()
+    await observer.connect()
+    host.type("more\n")
+    await until(lambda: "more\n" in str(observer.text), "the observer follows again")
+    assert str(host.text) == "start\nseen\nmore\n"
+
+
+async def test_awareness_is_under_the_name_the_server_knows(server: JupyterServer) -> None:
+    room = await server.room()
+    ada = await (await server.guest(room["id"], "Ada")).document().connect()
+    mallory = await (await server.guest(room["id"], "Mallory")).document().connect()
+    ada.say({"user": {"name": "Ada"}, "cursors": []})
+    await until(lambda: ada.ydoc.client_id in mallory.awareness, "Ada's state at Mallory's")
+    mallory.say({"user": {"name": "Ada", "display_name": "Host"}, "typing": True})
+    await until(lambda: mallory.ydoc.client_id in ada.awareness, "Mallory's state at Ada's")
+    shown = ada.awareness[mallory.ydoc.client_id]
+    assert shown["user"]["name"] == shown["user"]["display_name"] == "Mallory"
+    assert shown["user"]["guest"] is True and shown["typing"] is True
+
+
+async def test_nobody_speaks_for_another_client(server: JupyterServer) -> None:
+    room = await server.room()
+    ada = await (await server.guest(room["id"], "Ada")).document().connect()
+    bob = await (await server.guest(room["id"], "Bob")).document().connect()
+    mallory = await (await server.guest(room["id"], "Mallory")).document().connect()
+    ada.say({"cursors": [1]})
+    await until(lambda: ada.ydoc.client_id in bob.awareness, "Ada's state at Bob's")
+    for forged in ({"cursors": [666]}, None):
+        for clock in range(3):
+            mallory._clock = 1000 + clock
+            mallory.say(forged, client_id=ada.ydoc.client_id)
+    mallory.say({"mark": 1})
+    await until(lambda: mallory.ydoc.client_id in bob.awareness, "Mallory's own state at Bob's")
+    assert bob.awareness[ada.ydoc.client_id]["cursors"] == [1]
+
+
+async def test_awareness_is_not_echoed_and_leaves_with_its_client(server: JupyterServer) -> None:
+    room = await server.room()
+    ada = await (await server.guest(room["id"], "Ada")).document().connect()
+    bob = await (await server.guest(room["id"], "Bob")).document().connect()
+    ada.say({"typing": True})
+    await until(lambda: ada.ydoc.client_id in bob.awareness, "Ada at Bob's")
+    bob.say({"typing": False})
+    await until(lambda: bob.ydoc.client_id in ada.awareness, "Bob at Ada's")
+    assert ada.ydoc.client_id not in ada.awareness
+    await ada.disconnect()
+    await until(lambda: ada.ydoc.client_id not in bob.awareness, "Ada gone at Bob's")
+
+
+@pytest.mark.parametrize(
+    ("frame", "code"),
+    [
+        (b"\x63", 4400),
+        (b"", 4400),
+        (b"\x00\x02\xff\xff\xff\xff\xff\xff\xff\xff\xff", 4400),
+        (sync_frame(SyncStep.UPDATE, b"\x01\x02\x03\x04"), 4400),
+        (bytes((Kind.AWARENESS,)) + var_uint(3) + b"abc", 4400),
+        ("text", 4400),
+        (sync_frame(SyncStep.UPDATE, b"x" * (1024 * 1024 + 8192)), 1009),
+        (sync_frame(SyncStep.UPDATE, b"x" * (2 * 1024 * 1024)), 1009),
+    ],
+    ids=["kind", "empty", "number", "update", "awareness", "text", "large", "2MB"],
+)
+async def test_a_bad_frame_closes_its_sender_and_nobody_else(
+    server: JupyterServer, frame: bytes | str, code: int
+) -> None:
+    room = await server.room(starter_text="")
+    ada = await (await server.guest(room["id"], "Ada")).document().connect()
+    mallory = await (await server.guest(room["id"], "Mallory")).document().connect()
+    mallory.send_raw(frame)
+    await until(lambda: mallory.closed, "the end of the bad client")
+    assert mallory.close_code == code and mallory.close_reason
+    ada.type("still here")
+    await until(lambda: ada.durable, "Ada's text on disk")
+
+
+async def test_a_full_pad_refuses_more_text_but_not_deletions(server: JupyterServer) -> None:
+    room = await server.room(starter_text="")
+    ada = await (await server.guest(room["id"], "Ada")).document().connect()
+    for _ in range(3):
+        ada.type("x" * 900_000)
+    await until(lambda: ada.closed, "the end")
+    assert ada.close_code == 4413
+    bob = await (await server.guest(room["id"], "Bob")).document().connect()
+    size = len(str(bob.text))
+    assert 900_000 <= size <= 2_000_000
+    del bob.text[: size - 3]
+    await until(lambda: bob.durable, "the deletion on disk")
+
+
+@pytest.mark.parametrize("how", ["restart", "kill9"])
+async def test_nothing_typed_around_a_restart_is_lost(own_server: JupyterServer, how: str) -> None:
+    room = await own_server.room(starter_text="start\n")
+    ada = await (await own_server.guest(room["id"], "Ada")).document().connect()
+    host = await own_server.host.document(room_id=room["id"]).connect()
+    ada.type("before by ada\n")
+    host.type("before by host\n")
+    await (own_server.stop() if how == "restart" else own_server.kill9())
+    await until(lambda: ada.closed and host.closed, "both cut")
+    ada.type("meanwhile by ada\n")
+    host.type("meanwhile by host\n", at=0)
+    await own_server.start()
+    await asyncio.gather(ada.connect(), host.connect())
+    ada.type("after\n")
+    await until(lambda: str(ada.text) == str(host.text), "the same text on both sides")
+    lines = sorted(str(ada.text).splitlines())
+    assert lines == sorted(
+        ["start", "before by ada", "before by host"]
+        + ["meanwhile by ada", "meanwhile by host", "after"]
+    )
+    await until(lambda: own_server.pad_file(room).read_text() == str(ada.text), "the file")
+
+
+async def test_a_late_joiner_after_a_kill_sees_what_was_acknowledged(
+    own_server: JupyterServer,
+) -> None:
+    room = await own_server.room(starter_text="")
+    ada = await (await own_server.guest(room["id"], "Ada")).document().connect()
+    ada.type("acknowledged")
+    await until(lambda: ada.durable, "the acknowledgement")
+    await own_server.kill9()
+    await own_server.start()
+    bob = await (await own_server.guest(room["id"], "Bob")).document().connect()
+    assert str(bob.text) == "acknowledged"
+
+
+async def test_an_edit_from_outside_is_merged_with_what_is_typed(server: JupyterServer) -> None:
+    room = await server.room(starter_text="one\ntwo\nthree\n")
+    ada = await (await server.guest(room["id"], "Ada")).document().connect()
+    file = server.pad_file(room)
+    ada.type("four\n")
+    await until(lambda: "four" in file.read_text(), "the file")
+    file.write_text(file.read_text().replace("two", "TWO"))
+    ada.type("five\n")
+    await until(
+        lambda: str(ada.text) == "one\nTWO\nthree\nfour\nfive\n" == file.read_text(),
+        "both edits in the room and in the file",
+    )
+
+
+async def test_an_edit_while_the_server_was_down_is_merged_once(own_server: JupyterServer) -> None:
+    room = await own_server.room(starter_text="one\ntwo\n")
+    ada = await (await own_server.guest(room["id"], "Ada")).document().connect()
+    file = own_server.pad_file(room)
+    ada.type("three\n")
+    await until(lambda: "three" in file.read_text(), "the file")
+    await own_server.kill9()
+    file.write_text("zero\n" + file.read_text())
+    ada.type("four\n")
+    await own_server.start()
+    await ada.connect()
+    expected = "zero\none\ntwo\nthree\nfour\n"
+    await until(lambda: str(ada.text) == expected == file.read_text(), "merged once")
+    await own_server.kill9()
+    await own_server.start()
+    await ada.connect()
+    bob = await (await own_server.guest(room["id"], "Bob")).document().connect()
+    assert str(bob.text) == expected
+
+
+async def test_notebooks_sync_and_survive_a_kill(own_server: JupyterServer) -> None:
+    room = await own_server.room(pad_type="notebook", starter_text="x = 1")
+    ada = await (await own_server.guest(room["id"], "Ada")).document().connect()
+    bob = await (await own_server.guest(room["id"], "Bob")).document().connect()
+    source = ada.cells()[0]["source"]
+    source += "\ny = 2"
+    await until(lambda: str(bob.cells()[0]["source"]) == "x = 1\ny = 2", "the cell at Bob's")
+    await until(lambda: ada.durable, "the acknowledgement")
+    await own_server.kill9()
+    await own_server.start()
+    await asyncio.gather(ada.connect(), bob.connect())
+    assert len(bob.cells()) == 1
+    file = own_server.pad_file(room)
+    await until(
+        lambda: "".join(json.loads(file.read_text())["cells"][0]["source"]) == "x = 1\ny = 2",
+        "the notebook's file",
+    )
+
+
+async def test_clients_cannot_write_the_run_document(server: JupyterServer) -> None:
+    room = await server.room()
+    ada = await (await server.guest(room["id"], "Ada")).document("runs").connect()
+    host = await server.host.document("runs", room_id=room["id"]).connect()
+    ada.type("forged")
+    host.type("forged too")
+    bob = await (await server.guest(room["id"], "Bob")).document("runs").connect()
+    assert str(bob.text) == "" and not ada.closed

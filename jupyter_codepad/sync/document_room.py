@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import json
+import os
 from collections.abc import AsyncIterator
 from difflib import SequenceMatcher
 from logging import Logger
@@ -44,8 +45,8 @@ def content_hash(content: Any) -> str:
 def merge_outside_change(file_type: str, bases: list[list[bytes]], content: Any) -> bytes:
     """The Yjs update that turns the document which the outside edit started from into ``content``.
 
-    ``bases``: what the file may have been before, each as its updates, newest last; after a crash in
-    the middle of a save there are several, and the one that ``content`` is most like is taken.
+    ``bases``: what the file may have been before, each as its updates, newest last; after a crash
+    in the middle of a save there are several, and the one that ``content`` is most like is taken.
     Applied to the live document the update brings in exactly what was changed outside, and keeps
     what was typed in the meantime. Slow for large files: call it in a thread.
     """
@@ -60,8 +61,34 @@ def merge_outside_change(file_type: str, bases: list[list[bytes]], content: Any)
     best = max(reversed(range(len(documents))), key=likeness.__getitem__)
     document = documents[best]
     before = document.ydoc.get_state()
-    document.set(content)
+    if isinstance(content, str):
+        edit_lines(document.ydoc.get("source", type=Text), content)
+    else:
+        document.set(content)
     return bytes(document.ydoc.get_update(before))
+
+
+def edit_lines(text: Text, wanted: str) -> None:
+    """Turn a shared text into ``wanted`` by editing only the lines that differ.
+
+    Within a changed block the common beginning and end are left alone, so that what others type
+    beside the change stays where it is. Python's ``difflib`` finds the lines.
+    """
+    old_lines, new_lines = str(text).splitlines(True), wanted.splitlines(True)
+    matcher = SequenceMatcher(None, old_lines, new_lines, autojunk=False)
+    position = 0  # in UTF-8 bytes, as pycrdt counts
+    for tag, i1, i2, j1, j2 in matcher.get_opcodes():
+        old, new = "".join(old_lines[i1:i2]), "".join(new_lines[j1:j2])
+        if tag != "equal":
+            head = len(os.path.commonprefix((old, new)))
+            tail = len(os.path.commonprefix((old[head:][::-1], new[head:][::-1])))
+            start = position + len(old[:head].encode())
+            removed = old[head : len(old) - tail].encode()
+            if removed:
+                del text[start : start + len(removed)]
+            if added := new[head : len(new) - tail]:
+                text.insert(start, added)
+        position += len(new.encode())
 
 
 def _likeness(one: Any, other: Any) -> float:

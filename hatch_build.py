@@ -22,6 +22,7 @@ SOURCE = Path("labextension")
 LABEXTENSION = Path("jupyter_codepad/labextension")
 PAGE = Path("jupyter_codepad/static/page")
 OUTPUTS = (LABEXTENSION / "package.json", PAGE)
+INSTALL = Path("jupyter-config/install.json")
 SHARED = "share/jupyter/labextensions/jupyter-codepad"
 
 
@@ -50,10 +51,8 @@ class FrontendBuildHook(BuildHookInterface[Any]):
         if not is_built(root, ignore_age=True):
             raise RuntimeError(f"npm run build did not make {' and '.join(map(str, OUTPUTS))}")
         if self.target_name == "wheel":
-            for path in sorted((root / LABEXTENSION).rglob("*")):
-                if path.is_file():
-                    inside = path.relative_to(root / LABEXTENSION).as_posix()
-                    build_data["shared_data"][str(path)] = f"{SHARED}/{inside}"
+            build_data["shared_data"][str(root / LABEXTENSION)] = SHARED
+            build_data["shared_data"][str(root / INSTALL)] = f"{SHARED}/install.json"
 
 
 def is_built(root: Path, *, ignore_age: bool = False) -> bool:
@@ -71,7 +70,7 @@ def newest(source: Path) -> float:
     for folder, folders, files in os.walk(source):
         folders[:] = [name for name in folders if name not in skipped]
         times += [os.stat(Path(folder, name)).st_mtime for name in files]
-    return max(t for t in times)
+    return max(times)
 
 
 def latest_change(output: Path) -> float:

@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any, cast
 
-from jupyter_core.paths import jupyter_data_dir
+from jupyter_core.paths import jupyter_data_dir, jupyter_runtime_dir
 from jupyter_events import EventLogger
 from jupyter_server.extension.application import ExtensionApp
 from jupyter_server.serverapp import ServerApp
@@ -167,8 +167,8 @@ class CodepadApp(ExtensionApp):
         return RunRoom(
             room_id=room.id,
             language=room.language,
+            pad_type=room.pad_type,
             folder=self.folders.local_path(room.folder),
-            has_guests=True,
         )
 
     def sandbox_model(self) -> dict[str, Any]:
@@ -178,7 +178,7 @@ class CodepadApp(ExtensionApp):
             "available": status.available,
             "name": status.name,
             "reason": status.reason,
-            "running_allowed": status.available or self.allow_unsandboxed,
+            "running_allowed": self.runs.running_allowed,
         }
 
     def openapi(self) -> dict[str, Any]:
@@ -223,6 +223,8 @@ class CodepadApp(ExtensionApp):
             database=self.database,
             documents=self.documents,
             sandbox=Sandbox(
+                log=self.log,
+                hidden=(state, Path(self.server.root_dir), Path(jupyter_runtime_dir())),
                 memory_limit_bytes=self.memory_limit_bytes,
                 process_limit=self.process_limit,
                 disk_limit_bytes=self.disk_limit_bytes,

@@ -90,7 +90,8 @@ class InterruptHandler(RoomHandler):
 
     @requires(Permission.RUN, summary="Stop a run", answer=Run, status=202)
     async def post(self, room_id: str, run_id: str) -> None:
-        self.answer(await self.codepad.runs.interrupt(room_id, run_id), 202)
+        name = self.access.participant.name
+        self.answer(await self.codepad.runs.interrupt(room_id, run_id, name), 202)
 
 
 class RestartHandler(RoomHandler):

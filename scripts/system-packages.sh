@@ -1,0 +1,59 @@
+#!/usr/bin/env bash
+# Look for the system packages that `make run` (argument: run) or `make test` (argument: test) uses.
+# As root on a machine with apt they are installed; elsewhere one line names what is missing and what
+# is off without it. Missing packages stop the tests, but not a server.
+set -euo pipefail
+purpose=${1:?"usage: $0 run|test"}
+
+missing=() # package names, as Debian calls them
+without=() # what does not work without each
+
+need() { # need <package> <what is off without it> <command that succeeds when it is there>...
+  local package=$1 off=$2
+  shift 2
+  if ! "$@" >/dev/null 2>&1; then
+    missing+=("$package")
+    without+=("$package: $off")
+  fi
+}
+
+any_command() {
+  local name
+  for name in "$@"; do command -v "$name" && return 0; done
+  return 1
+}
+
+look() {
+  missing=() without=()
+  need bubblewrap 'rooms cannot run code' any_command bwrap
+  if [ "$purpose" = test ]; then
+    need chromium 'no browser tests (or set CHROMIUM to a browser)' \
+      any_command "${CHROMIUM:-chromium}" chromium-browser google-chrome
+    need postgresql 'no tests against PostgreSQL' \
+      eval 'any_command initdb || compgen -G "/usr/lib/postgresql/*/bin/initdb"'
+  fi
+}
+
+look
+[ ${#missing[@]} -eq 0 ] && exit 0
+
+if [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null; then
+  echo "Installing system packages: ${missing[*]}"
+  if [ ! -e /etc/postgresql-common/createcluster.conf ]; then
+    # The tests start a PostgreSQL of their own: no service has to run on this machine.
+    mkdir -p /etc/postgresql-common
+    echo 'create_main_cluster = false' >/etc/postgresql-common/createcluster.conf
+  fi
+  packages=("${missing[@]}")
+  [[ " ${missing[*]} " == *' chromium '* ]] && packages+=(fonts-dejavu-core)
+  export DEBIAN_FRONTEND=noninteractive
+  install=(apt-get install -qq -y --no-install-recommends -o Dpkg::Options::=--force-confold)
+  { "${install[@]}" "${packages[@]}" ||
+    { apt-get update -qq && "${install[@]}" "${packages[@]}"; }; } </dev/null >/dev/null || true
+  look
+  [ ${#missing[@]} -eq 0 ] && exit 0
+fi
+
+summary=$(printf '; %s' "${without[@]}")
+echo "Missing system packages (install them with your package manager) - ${summary#; }" >&2
+[ "$purpose" = run ]

@@ -124,7 +124,7 @@ $(VENV)/.created:
 	  fi; \
 	done; \
 	[ -x $(BIN)/python ] || { echo 'Python 3.11 or newer is needed, and none was found.' >&2; exit 1; }
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt uv
+	@$(BIN)/python -m pip install -qq --disable-pip-version-check --constraint constraints.txt uv
 	@touch $@
 
 $(VENV)/.python-%: $(VENV)/.created pyproject.toml hatch_build.py constraints.txt
@@ -147,8 +147,8 @@ $(MODULES): labextension/package-lock.json $(VENV)/.node
 
 $(BUILT): $(SOURCES) $(MODULES) | $(PACKAGES)
 	@echo 'Building the lab extension and the room page'
-	@npm --prefix labextension run --silent build >labextension/build.log 2>&1 || \
-	  { cat labextension/build.log >&2; exit 1; }
+	@npm --prefix labextension run --silent build >$(VENV)/build.log 2>&1 || \
+	  { cat $(VENV)/build.log >&2; exit 1; }
 	@touch $@
 
 # JupyterLab finds the extension of this checkout through a link, so a build is all that it takes.

@@ -65,11 +65,15 @@ def is_built(root: Path, *, ignore_age: bool = False) -> bool:
 
 def newest(source: Path) -> float:
     """The time at which a source of the frontend last changed."""
-    skipped = {"node_modules", "lib", "coverage"}
+    skipped = {"node_modules", "lib", "tests"}
     times = [0.0]
     for folder, folders, files in os.walk(source):
         folders[:] = [name for name in folders if name not in skipped]
-        times += [os.stat(Path(folder, name)).st_mtime for name in files]
+        times += [
+            os.stat(Path(folder, name)).st_mtime
+            for name in files
+            if not name.endswith(".tsbuildinfo")
+        ]
     return max(times)
 
 
@@ -98,5 +102,7 @@ def build(source: Path) -> None:
     if npm is None:
         raise RuntimeError("npm is needed to build the frontend and was not found")
     if not (source / "node_modules" / ".package-lock.json").exists():
-        subprocess.run([npm, "ci", "--no-audit", "--no-fund"], cwd=source, env=environment, check=True)
+        subprocess.run(
+            [npm, "ci", "--no-audit", "--no-fund"], cwd=source, env=environment, check=True
+        )
     subprocess.run([npm, "run", "build"], cwd=source, env=environment, check=True)

@@ -39,7 +39,7 @@ look
 
 if [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null; then
   echo "Installing system packages: ${missing[*]}"
-  if [ ! -e /etc/postgresql-common/createcluster.conf ]; then
+  if [[ " ${missing[*]} " == *' postgresql '* ]] && [ ! -e /etc/postgresql-common/createcluster.conf ]; then
     # The tests start a PostgreSQL of their own: no service has to run on this machine.
     mkdir -p /etc/postgresql-common
     echo 'create_main_cluster = false' >/etc/postgresql-common/createcluster.conf

@@ -7,7 +7,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from playwright.async_api import Browser
 
+from tests.support.browser import open_chromium
+from tests.support.postgres import postgres_programs, run_postgres
 from tests.support.server import JupyterServer
 
 pytest_plugins = ["pytest_jupyter.jupyter_server"]
@@ -46,3 +49,24 @@ def own_server(
         yield made
     finally:
         jp_asyncio_loop.run_until_complete(made.close())
+
+
+@pytest.fixture
+def chromium(jp_asyncio_loop: asyncio.AbstractEventLoop) -> Iterator[Browser]:
+    """A headless Chromium; open a ``Window`` in it for each person."""
+    opening = open_chromium()
+    browser = jp_asyncio_loop.run_until_complete(opening.__aenter__())
+    try:
+        yield browser
+    finally:
+        jp_asyncio_loop.run_until_complete(opening.__aexit__(None, None, None))
+
+
+@pytest.fixture(scope="session")
+def postgres_url() -> Iterator[str]:
+    """URL of an empty PostgreSQL database of this test run."""
+    programs = postgres_programs()
+    if programs is None:
+        pytest.skip("PostgreSQL is not installed")
+    with run_postgres(programs) as url:
+        yield url

@@ -25,10 +25,14 @@ from jupyter_client.asynchronous.client import AsyncKernelClient
 
 from .sandbox import MIB, RUN, Launch, Sandbox, launched
 
+BOOT = Path(__file__).parent / "boot.py"
 CHANNELS = ("shell", "iopub", "stdin", "control", "hb")
 START_SECONDS = 30.0
 MESSAGE_LIMIT_BYTES = 4 * MIB
 """A larger message from the kernel is not read at all: one would stall everybody's event loop."""
+WAITING_MESSAGES = 32
+"""Messages of a kernel that may wait to be read; then it is the kernel that waits or drops them."""
+FLOOD_PAUSE_SECONDS = 0.05
 REPLY_GRACE_SECONDS = 1.0
 """How long output may still arrive after a kernel has said that it is done."""
 WATCH_BUSY_SECONDS, WATCH_IDLE_SECONDS = 0.2, 2.0
@@ -55,6 +59,7 @@ class RoomKernel:
         self._process: asyncio.subprocess.Process | None = None
         self._init_pid = 0
         self._client: AsyncKernelClient | None = None
+        self._iopub: Any = None
         self._context: zmq.asyncio.Context | None = None
         self._tasks: list[asyncio.Task[None]] = []
         self._listeners: dict[str, Listener] = {}
@@ -62,6 +67,8 @@ class RoomKernel:
         self._plain_dir: str | None = None
         self._ended = asyncio.Event()
         self.busy = False
+        self.flooding = False
+        """Set when nobody wants more output of this run: it is read slowly from then on."""
         self.death_words = ""
 
     @property
@@ -85,20 +92,20 @@ class RoomKernel:
             raise
 
     async def _spawn(self, key: str) -> None:
-        command = [sys.executable, "-m", "ipykernel_launcher", "-f"]
+        boot = BOOT.read_bytes()
         options = ["--HistoryManager.enabled=False", "--Application.log_level=ERROR"]
         if self._sandbox is None:
             self._plain_dir = tempfile.mkdtemp(prefix="codepad-")
             file = Path(self._plain_dir) / "connection.json"
             file.write_bytes(connection(key, f"{self._plain_dir}/k"))
-            launch = Launch([*command, str(file), *options])
+            launch = Launch([sys.executable, str(BOOT), "-f", str(file), *options])
             environment = {"PATH": os.environ.get("PATH", os.defpath), "HOME": self._plain_dir}
         else:
             launch = await asyncio.to_thread(
                 self._sandbox.launch,
-                [*command, f"{RUN}/connection.json", *options],
+                [sys.executable, f"{RUN}/boot.py", "-f", f"{RUN}/connection.json", *options],
                 folder=self._folder,
-                connection=connection(key, f"{RUN}/k"),
+                data={"boot.py": boot, "connection.json": connection(key, f"{RUN}/k")},
             )
             environment = {"PATH": os.defpath}
         with launched(launch):
@@ -140,10 +147,12 @@ class RoomKernel:
             await asyncio.sleep(0.01)
         self._context = zmq.asyncio.Context(io_threads=1)
         self._context.setsockopt(zmq.MAXMSGSIZE, MESSAGE_LIMIT_BYTES)
+        self._context.setsockopt(zmq.RCVHWM, WAITING_MESSAGES)
         client = AsyncKernelClient(context=self._context)
         client.load_connection_info(json.loads(connection(key, base)))
         client.start_channels(shell=True, iopub=True, stdin=False, hb=False, control=False)
         self._client = client
+        self._iopub = client.iopub_channel
         self._tasks.append(asyncio.create_task(self._read(client.iopub_channel, self._on_iopub)))
         self._tasks.append(asyncio.create_task(self._read(client.shell_channel, self._on_reply)))
         self._tasks.append(asyncio.create_task(self._watch_memory()))
@@ -219,7 +228,7 @@ class RoomKernel:
                 await asyncio.wait_for(idle.wait(), REPLY_GRACE_SECONDS)
             return dict(content)
         finally:
-            self.busy = False
+            self.busy = self.flooding = False
             del self._listeners[asked], self._replies[asked]
 
     def interrupt(self) -> None:
@@ -248,6 +257,8 @@ class RoomKernel:
                 self._log.debug("A kernel's message was dropped: %s", error)
                 continue
             handle(message)
+            if self.flooding and channel is self._iopub:
+                await asyncio.sleep(FLOOD_PAUSE_SECONDS)
 
     def _on_iopub(self, message: Message) -> None:
         listener = self._listeners.get(message["parent_header"].get("msg_id", ""))

@@ -291,6 +291,9 @@ class RunManager:
             runs.document.set_kernel("dead", str(error))
             await self._finish(job, RunStatus.DEAD, str(error))
             return
+        if job.stop_words:
+            await self._finish(job, RunStatus.INTERRUPTED)
+            return
         job.record.status = RunStatus.RUNNING.value
         job.record.started_at = utc_now()
         with job.entry.doc.transaction():
@@ -303,7 +306,7 @@ class RunManager:
             sink,
             sink.doc,
             limit_bytes=self._output_limit,
-            on_truncated=lambda: job.entry.set(Run.of(job.record), truncated=True),
+            on_truncated=lambda: self._truncated(kernel, job),
         )
         status, words = await self._execute(runs, kernel, job, collector)
         collector.flush()
@@ -338,6 +341,10 @@ class RunManager:
         if job.stop_words:
             return RunStatus.INTERRUPTED, job.stop_words
         return (RunStatus.OK if reply.get("status") == "ok" else RunStatus.ERROR), ""
+
+    def _truncated(self, kernel: RoomKernel, job: Job) -> None:
+        kernel.flooding = True
+        job.entry.set(Run.of(job.record), truncated=True)
 
     def _time_is_over(self, runs: RoomRuns, job: Job, words: str) -> None:
         if runs.current is job and runs.kernel is not None:

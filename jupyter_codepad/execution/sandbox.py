@@ -119,10 +119,12 @@ class Sandbox:
         command: list[str],
         *,
         folder: Path | None = None,
-        connection: bytes | None = None,
+        data: dict[str, bytes] | None = None,
         environment: dict[str, str] | None = None,
     ) -> Launch:
         """Prepare a start of ``command`` with copies of the files in ``folder``.
+
+        ``data``: further files by their name, put into ``RUN``.
 
         The caller passes ``descriptors`` on, and closes them afterwards. Raises ``OSError`` when
         the room's folder cannot be read.
@@ -133,8 +135,8 @@ class Sandbox:
         self._add_data(made, "/etc/passwd", f"coder:x:{uid}:{uid}::{HOME}:/bin/sh\n".encode())
         self._add_data(made, "/etc/group", f"coder:x:{uid}:\n".encode())
         self._add_data(made, "/etc/hosts", b"127.0.0.1 localhost room\n")
-        if connection is not None:
-            self._add_data(made, f"{RUN}/connection.json", connection)
+        for name, content in (data or {}).items():
+            self._add_data(made, f"{RUN}/{name}", content)
         if folder is not None:
             self._add_files(made, folder)
         rules = seccomp.program()

@@ -147,9 +147,8 @@ class SharedDocument:
                 raise ProtocolError("the state vector cannot be read") from error
             client.send(sync_frame(SyncStep.MISSING, missing))
         elif step in (SyncStep.MISSING, SyncStep.UPDATE):
-            if self._read_only or not client.may_edit:
-                return
-            if content != NOTHING:
+            # What may not be is dropped but counted: the client waits for no acknowledgement.
+            if content != NOTHING and client.may_edit and not self._read_only:
                 self._apply(client, content)
             client.updates_received += 1
             if client.wants_acks:

@@ -234,6 +234,7 @@ async def test_runs_survive_a_restart_of_the_server(own_server: JupyterServer, h
     await getattr(own_server, how)()
     await own_server.start()
     await at.pad.connect()
+    await at.screen.client.connect()
     run = await at.run("print('after')")
     late = await screen(await own_server.guest(at.id, "Late"), at.id)
     assert text_of(late.run(done["id"])) == "done\n"

@@ -1,0 +1,46 @@
+/** HTML from code that anybody may have written, made harmless. */
+import createDOMPurify from 'dompurify';
+
+const TAGS = [
+  'a', 'abbr', 'b', 'blockquote', 'br', 'caption', 'code', 'col', 'colgroup', 'dd', 'del', 'details',
+  'div', 'dl', 'dt', 'em', 'h1', 'h2', 'h3', 'h4', 'h5', 'h6', 'hr', 'i', 'img', 'ins', 'kbd', 'li',
+  'ol', 'p', 'pre', 's', 'samp', 'small', 'span', 'strong', 'sub', 'summary', 'sup', 'table', 'tbody',
+  'td', 'tfoot', 'th', 'thead', 'tr', 'u', 'ul', 'var'
+];
+const ATTRIBUTES = ['align', 'alt', 'colspan', 'halign', 'height', 'href', 'rowspan', 'scope', 'span', 'src', 'title', 'valign', 'width'];
+const IMAGE = /^data:image\/(?:png|jpeg|gif|webp);base64,[a-z0-9+/=\s]+$/i;
+const LINK = /^https?:\/\//i;
+
+let purify: ReturnType<typeof createDOMPurify> | undefined;
+
+function sanitizer(): ReturnType<typeof createDOMPurify> {
+  if (!purify) {
+    purify = createDOMPurify(window);
+    purify.addHook('afterSanitizeAttributes', node => {
+      const source = node.getAttribute('src');
+      if (source !== null && !IMAGE.test(source)) {
+        node.removeAttribute('src'); // a remote image tells its server who looks at it
+      }
+      const target = node.getAttribute('href');
+      if (target !== null) {
+        if (LINK.test(target)) {
+          node.setAttribute('target', '_blank');
+          node.setAttribute('rel', 'noopener noreferrer nofollow');
+        } else {
+          node.removeAttribute('href');
+        }
+      }
+    });
+  }
+  return purify;
+}
+
+/** Tables and text stay; scripts, styles, forms, frames and everything remote go. */
+export function sanitizeHtml(html: string): string {
+  return sanitizer().sanitize(html, {
+    ALLOWED_TAGS: TAGS,
+    ALLOWED_ATTR: ATTRIBUTES,
+    ALLOW_DATA_ATTR: false,
+    ALLOW_ARIA_ATTR: false
+  });
+}

@@ -1,0 +1,153 @@
+/** The output panel: the runs of a room, and the buttons to run, stop and restart. */
+import { memo, useEffect, useRef, useState } from 'react';
+import { useSignal } from '../react';
+import type { RunStatus } from '../types';
+import { isOver, type IRunEntry, type KernelStatus, type RunsModel } from './model';
+import { OutputView } from './output';
+
+const STATUS_WORDS: Record<RunStatus, string> = {
+  queued: 'waiting',
+  running: 'running…',
+  ok: 'done',
+  error: 'error',
+  interrupted: 'stopped',
+  dead: 'failed'
+};
+
+const KERNEL_WORDS: Record<KernelStatus, string> = {
+  off: 'Not started',
+  starting: 'Starting…',
+  idle: 'Ready',
+  busy: 'Running',
+  dead: 'Ended',
+  unavailable: 'Off'
+};
+
+/** A duration as people read it. */
+export function durationWords(ms: number): string {
+  if (ms < 1000) {
+    return `${Math.round(ms)} ms`;
+  }
+  return ms < 60_000 ? `${(ms / 1000).toFixed(1)} s` : `${Math.floor(ms / 60_000)} min ${Math.round((ms % 60_000) / 1000)} s`;
+}
+
+export interface IRunRights {
+  mayRun: boolean;
+  /** Why nothing can be run by anybody, or null. */
+  unavailable: string | null;
+}
+
+export function RunControls(props: { model: RunsModel; rights: IRunRights; onRun?: () => void }): JSX.Element {
+  const { model, rights } = props;
+  useSignal(model.changed);
+  const running = model.current !== null;
+  const off = !rights.mayRun || rights.unavailable !== null || model.asking;
+  const why = rights.unavailable ?? (rights.mayRun ? '' : 'You are watching: only members can run code.');
+  return (
+    <div className="cp-controls" role="group" aria-label="Run">
+      {props.onRun && (
+        <button className="cp-button cp-primary" data-testid="run" disabled={off} title={why || 'Run (Shift+Enter)'} onClick={props.onRun}>
+          <Icon path="M6 4v16l14-8z" /> Run
+        </button>
+      )}
+      <button className="cp-button" data-testid="stop" disabled={off || !running} title={why || 'Interrupt the code'} onClick={() => void model.stop()}>
+        <Icon path="M6 6h12v12H6z" /> Stop
+      </button>
+      <button className="cp-button" data-testid="restart" disabled={off} title={why || 'Start afresh: all variables are forgotten'} onClick={() => void model.restart()}>
+        <Icon path="M12 5V1L7 6l5 5V7a5 5 0 1 1-5 5H5a7 7 0 1 0 7-7z" /> Restart
+      </button>
+    </div>
+  );
+}
+
+export function Icon(props: { path: string }): JSX.Element {
+  return (
+    <svg className="cp-icon" viewBox="0 0 24 24" width="16" height="16" aria-hidden="true" focusable="false">
+      <path fill="currentColor" d={props.path} />
+    </svg>
+  );
+}
+
+const RunEntryView = memo(function RunEntryView(props: { run: IRunEntry }): JSX.Element {
+  const { run } = props;
+  const duration = run.durationMs !== null ? durationWords(run.durationMs) : '';
+  return (
+    <article className="cp-run" data-testid="run-entry" data-status={run.status} aria-label={`Run by ${run.name}`}>
+      <header className="cp-run-head">
+        <span className="cp-dot" style={{ backgroundColor: run.color }} aria-hidden="true" />
+        <span className="cp-run-name">{run.name}</span>
+        <span className={`cp-run-status cp-run-${run.status}`}>{STATUS_WORDS[run.status]}</span>
+        {duration && <span className="cp-muted cp-run-time">{duration}</span>}
+      </header>
+      {run.outputs.map((output, i) => (
+        <OutputView key={i} output={output} />
+      ))}
+      {run.truncated && <p className="cp-note">The output was too long; the rest is not kept.</p>}
+      {run.message && <p className="cp-note">{run.message}</p>}
+      {isOver(run.status) && run.outputs.length === 0 && !run.message && !run.cellId && (
+        <p className="cp-note">No output.</p>
+      )}
+    </article>
+  );
+});
+
+export function RunsView(props: { model: RunsModel; rights: IRunRights; notebook?: boolean }): JSX.Element {
+  const { model, rights } = props;
+  useSignal(model.changed);
+  const runs = model.runs;
+  const kernel = model.kernel;
+  const list = useRef<HTMLDivElement>(null);
+  const [pinned, setPinned] = useState(true);
+  const [said, setSaid] = useState('');
+  const last = runs[runs.length - 1];
+
+  useEffect(() => {
+    if (pinned && list.current) {
+      list.current.scrollTop = list.current.scrollHeight;
+    }
+  });
+  useEffect(() => {
+    if (last && isOver(last.status)) {
+      setSaid(`Run by ${last.name}: ${STATUS_WORDS[last.status]}.`);
+    }
+  }, [last?.id, last?.status]);
+
+  return (
+    <section className="cp-output" data-testid="output" aria-label="Output">
+      <div
+        className="cp-run-list"
+        ref={list}
+        tabIndex={0}
+        role="log"
+        aria-label="Runs"
+        aria-live="off"
+        onScroll={event => {
+          const box = event.currentTarget;
+          setPinned(box.scrollHeight - box.scrollTop - box.clientHeight < 40);
+        }}
+      >
+        {rights.unavailable && (
+          <p className="cp-empty cp-warning" data-testid="run-unavailable">
+            {rights.unavailable}
+          </p>
+        )}
+        {runs.length === 0 && !rights.unavailable && (
+          <p className="cp-empty">
+            {rights.mayRun ? 'Nothing has been run yet. Press Run, or Shift+Enter in the code.' : 'Nothing has been run yet.'}
+          </p>
+        )}
+        {runs.map(run => (
+          <RunEntryView key={run.id} run={run} />
+        ))}
+      </div>
+      <footer className="cp-kernel" data-testid="kernel" data-status={kernel.status}>
+        <span className={`cp-dot cp-kernel-${kernel.status}`} aria-hidden="true" />
+        <span>{`Kernel: ${KERNEL_WORDS[kernel.status] ?? kernel.status}`}</span>
+        {kernel.message && <span className="cp-muted cp-kernel-words">{kernel.message}</span>}
+      </footer>
+      <div className="cp-visually-hidden" aria-live="polite">
+        {said}
+      </div>
+    </section>
+  );
+}

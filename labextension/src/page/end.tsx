@@ -1,0 +1,41 @@
+/** The last screen: why there is no room any more, in words. */
+
+const TITLES: Record<number, string> = {
+  4401: 'Your way into this room has ended',
+  4403: 'You may not enter',
+  4404: 'This room is not here',
+  4410: 'The room is closed',
+  4411: 'The room’s time is over',
+  4412: 'The room was deleted',
+  4413: 'The pad is full',
+  4400: 'The connection was refused',
+  1009: 'That was too much at once'
+};
+
+export function EndScreen(props: {
+  title?: string;
+  code?: number;
+  words: string;
+  unsaved?: boolean;
+  text?: string;
+}): JSX.Element {
+  const title = props.title ?? TITLES[props.code ?? 0] ?? 'The room has ended';
+  const again = props.code === 1009 || props.code === 4400 || props.code === 4413;
+  return (
+    <main className="cp-end" data-testid="end-screen" data-code={props.code}>
+      <h1>{title}</h1>
+      <p>{props.words}</p>
+      {props.unsaved && props.text !== undefined && (
+        <>
+          <p role="alert">Your last changes did not reach the server. This is the text as you saw it:</p>
+          <textarea readOnly value={props.text} aria-label="Your text" rows={12} />
+        </>
+      )}
+      {again && (
+        <button className="cp-button cp-primary" onClick={() => location.reload()}>
+          Enter again
+        </button>
+      )}
+    </main>
+  );
+}

@@ -1,0 +1,117 @@
+/** The state of the room page: the room, its documents, and what the person is told. */
+import { Signal, type ISignal } from '@lumino/signaling';
+import { Api, pageTransport, wordsOf } from '../api';
+import { RunsModel } from '../execution/model';
+import { PeopleModel } from '../people/model';
+import type { IRoomEvent, Provider } from '../sync/provider';
+import type { IInvite, IPageConfig, IRoom, Permission, Role } from '../types';
+import { readInvite, takeInvite } from './invite';
+import { ThemeModel } from './theme';
+
+const TOAST_MS = 6000;
+
+export class PageModel {
+  readonly api: Api;
+  readonly people: PeopleModel;
+  readonly runs: RunsModel;
+  readonly theme = new ThemeModel();
+  private _room: IRoom;
+  private _toast = '';
+  private _left = false;
+  private _timer: ReturnType<typeof setTimeout> | undefined;
+  private readonly _changed = new Signal<this, void>(this);
+
+  constructor(
+    readonly config: IPageConfig,
+    readonly pad: Provider,
+    runs: Provider
+  ) {
+    this._room = config.room;
+    this.api = new Api(pageTransport(config.baseUrl, config.xsrfToken));
+    this.people = new PeopleModel(pad, this.api, config.roomId);
+    this.runs = new RunsModel(runs, this.api, config.roomId);
+    this.runs.failed.connect((_, words) => this.tell(words));
+    pad.statusChanged.connect(() => this._changed.emit());
+    pad.eventReceived.connect(this._onEvent);
+    takeInvite(config.roomId);
+    window.addEventListener('beforeunload', event => {
+      if (pad.unsaved && !this._left) {
+        event.preventDefault();
+      }
+    });
+  }
+
+  get room(): IRoom {
+    return this._room;
+  }
+
+  get toast(): string {
+    return this._toast;
+  }
+
+  get changed(): ISignal<this, void> {
+    return this._changed;
+  }
+
+  may(permission: Permission): boolean {
+    return this._room.permissions.includes(permission);
+  }
+
+  /** Why nobody can run code here, or null. */
+  get runUnavailable(): string | null {
+    const { sandbox } = this.config;
+    return sandbox.running_allowed ? null : (sandbox.reason ?? 'Code cannot be run here.');
+  }
+
+  /** Show words for some seconds. */
+  tell(words: string): void {
+    this._toast = words;
+    clearTimeout(this._timer);
+    this._timer = setTimeout(() => {
+      this._toast = '';
+      this._changed.emit();
+    }, TOAST_MS);
+    this._changed.emit();
+  }
+
+  /** The link by which this person came, if this browser knows it. */
+  ownLink(): string | null {
+    const code = readInvite(this.config.roomId);
+    return code && new URL(`${this.config.baseUrl}join/${code}`, location.href).href;
+  }
+
+  /** A new link that gives a role; null after telling why not. */
+  async newLink(role: Role): Promise<string | null> {
+    try {
+      const path = `rooms/${this.config.roomId}/invites`;
+      const invite = await this.api.request<IInvite>('POST', path, { role });
+      return new URL(invite.url ?? '', location.href).href;
+    } catch (error) {
+      this.tell(wordsOf(error));
+      return null;
+    }
+  }
+
+  async leave(): Promise<void> {
+    try {
+      await this.api.request('POST', `rooms/${this.config.roomId}/leave`);
+    } catch (error) {
+      this.tell(wordsOf(error));
+      return;
+    }
+    this._left = true;
+    this._changed.emit();
+  }
+
+  get left(): boolean {
+    return this._left;
+  }
+
+  private readonly _onEvent = (_: unknown, event: IRoomEvent): void => {
+    if (event.type === 'room') {
+      this._room = event['room'] as IRoom;
+      document.title = `${this._room.title} – Codepad`;
+      this._changed.emit();
+    }
+  };
+}

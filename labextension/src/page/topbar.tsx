@@ -1,0 +1,122 @@
+/** The top bar: what room this is, whether it is saved, who is here, and the ways out. */
+import { useEffect, useRef, useState } from 'react';
+import { Icon } from '../execution/view';
+import { Avatar } from '../people/view';
+import { useSignal } from '../react';
+import { StatusBadge } from '../sync/badge';
+import type { Role } from '../types';
+import type { PageModel } from './model';
+
+const AVATARS = 5;
+const LINK = 'M10.600 13.400a1 1 0 0 1 0-1.400l1.400-1.400 1.400 1.400-1.400 1.400a1 1 0 0 1-1.400 0zM3.500 16a5 5 0 0 1 1.400-4.200l3-3 1.400 1.400-3 3a3 3 0 1 0 4.300 4.300l3-3 1.400 1.400-3 3A5 5 0 0 1 3.500 16zm11.600-2.200-1.400-1.400 3-3a3 3 0 1 0-4.300-4.300l-3 3L8 6.700l3-3a5 5 0 1 1 7.100 7.100z';
+const SUN = 'M12 7a5 5 0 1 0 0 10 5 5 0 0 0 0-10zM11 1h2v3h-2zm0 19h2v3h-2zM1 11h3v2H1zm19 0h3v2h-3zM4.200 5.600l1.400-1.400 2.100 2.100-1.400 1.400zm12.100 12.100 1.400-1.400 2.100 2.100-1.400 1.400zM5.600 19.800l-1.400-1.400 2.100-2.100 1.400 1.400zM17.700 7.700l-1.400-1.400 2.100-2.100 1.400 1.400z';
+const MOON = 'M12 3a9 9 0 1 0 9 9 7 7 0 0 1-9-9z';
+const PEOPLE = 'M16 11a3 3 0 1 0 0-6 3 3 0 0 0 0 6zm-8 0a3 3 0 1 0 0-6 3 3 0 0 0 0 6zm0 2c-2.300 0-7 1.200-7 3.500V19h14v-2.500C15 14.200 10.300 13 8 13zm8 0h-1a4.200 4.200 0 0 1 2 3.500V19h6v-2.500c0-2.300-4.700-3.500-7-3.500z';
+const EXIT = 'M10 17v-3H3v-4h7V7l5 5zM12 3h7a2 2 0 0 1 2 2v14a2 2 0 0 1-2 2h-7v-2h7V5h-7z';
+
+export function TopBar(props: { model: PageModel; showPeople: boolean; togglePeople: () => void }): JSX.Element {
+  const { model } = props;
+  useSignal(model.theme.changed);
+  useSignal(model.people.changed);
+  const here = model.people.here;
+  const dark = model.theme.current === 'dark';
+  return (
+    <header className="cp-top">
+      <img className="cp-logo" src={`${model.config.baseUrl}static/icon.svg`} alt="Codepad" width={22} height={22} />
+      <h1 className="cp-title" title={model.room.title}>
+        {model.room.title}
+      </h1>
+      <StatusBadge status={model.pad.status} />
+      <span className="cp-spring" />
+      <button className="cp-avatars" aria-pressed={props.showPeople} aria-label={`People: ${here.length} here`} data-testid="toggle-people" onClick={props.togglePeople}>
+        {here.slice(0, AVATARS).map(person => (
+          <Avatar key={person.id} person={person} />
+        ))}
+        {here.length > AVATARS && <span className="cp-avatar cp-more">{`+${here.length - AVATARS}`}</span>}
+        {here.length === 0 && <Icon path={PEOPLE} />}
+      </button>
+      <CopyLink model={model} />
+      <button className="cp-button cp-icon-button" data-testid="theme-toggle" aria-label={dark ? 'Light theme' : 'Dark theme'} title={dark ? 'Light theme' : 'Dark theme'} onClick={() => model.theme.toggle()}>
+        <Icon path={dark ? SUN : MOON} />
+      </button>
+      {model.room.me?.guest && (
+        <button className="cp-button" data-testid="leave" onClick={() => void model.leave()}>
+          <Icon path={EXIT} /> <span className="cp-wide">Leave</span>
+        </button>
+      )}
+    </header>
+  );
+}
+
+function CopyLink(props: { model: PageModel }): JSX.Element | null {
+  const { model } = props;
+  const [open, setOpen] = useState(false);
+  const [shown, setShown] = useState('');
+  const field = useRef<HTMLInputElement>(null);
+  const box = useRef<HTMLDivElement>(null);
+  const mayInvite = model.may('invite');
+  const own = model.ownLink();
+
+  useEffect(() => {
+    if (!open && !shown) {
+      return;
+    }
+    field.current?.select();
+    const close = (event: Event): void => {
+      const escape = event instanceof KeyboardEvent && event.key === 'Escape';
+      const outside = event.type === 'pointerdown' && !box.current?.contains(event.target as Node);
+      if (escape || outside) {
+        setOpen(false);
+        setShown('');
+      }
+    };
+    document.addEventListener('keydown', close);
+    document.addEventListener('pointerdown', close);
+    return () => {
+      document.removeEventListener('keydown', close);
+      document.removeEventListener('pointerdown', close);
+    };
+  }, [open, shown]);
+
+  if (!mayInvite && !own) {
+    return null;
+  }
+  const copy = async (link: string | null): Promise<void> => {
+    setOpen(false);
+    if (!link) {
+      return;
+    }
+    try {
+      await navigator.clipboard.writeText(link);
+      model.tell('Link copied. Whoever has it can join.');
+    } catch {
+      setShown(link); // no clipboard on plain http, or not allowed
+    }
+  };
+  const invite = (role: Role): void => void model.newLink(role).then(copy);
+  return (
+    <div className="cp-popover-anchor" ref={box}>
+      <button className="cp-button" data-testid="copy-link" aria-expanded={mayInvite ? open : undefined} onClick={() => (mayInvite ? setOpen(!open) : void copy(own))}>
+        <Icon path={LINK} /> <span className="cp-wide">Copy link</span>
+      </button>
+      {open && (
+        <div className="cp-popover" role="group" aria-label="What the link gives">
+          <button className="cp-menu-item" data-testid="copy-member" onClick={() => invite('member')}>
+            <strong>Member</strong>
+            <span>edits and runs</span>
+          </button>
+          <button className="cp-menu-item" data-testid="copy-observer" onClick={() => invite('observer')}>
+            <strong>Observer</strong>
+            <span>only watches</span>
+          </button>
+        </div>
+      )}
+      {shown && (
+        <div className="cp-popover">
+          <label htmlFor="cp-link">Copy this link:</label>
+          <input id="cp-link" data-testid="link-field" ref={field} readOnly value={shown} />
+        </div>
+      )}
+    </div>
+  );
+}

@@ -1,0 +1,25 @@
+/** Signals of models, for React views. */
+import type { ISignal } from '@lumino/signaling';
+import { useEffect, useReducer } from 'react';
+
+/** Draw again whenever the signal is emitted, at most once a frame. */
+export function useSignal<S, T>(signal: ISignal<S, T>): void {
+  const [, redraw] = useReducer((count: number) => count + 1, 0);
+  useEffect(() => {
+    let asked = 0;
+    const slot = (): void => {
+      if (!asked) {
+        asked = requestAnimationFrame(() => {
+          asked = 0;
+          redraw();
+        });
+      }
+    };
+    signal.connect(slot);
+    redraw(); // what happened between the first drawing and now
+    return () => {
+      signal.disconnect(slot);
+      cancelAnimationFrame(asked);
+    };
+  }, [signal]);
+}

@@ -1,0 +1,294 @@
+/**
+ * One shared document over one WebSocket: stock Yjs frames, and the server's acknowledgements.
+ *
+ * The document outlives every connection: what is typed offline is sent after the next sync.
+ */
+import { Signal, type ISignal } from '@lumino/signaling';
+import * as decoding from 'lib0/decoding';
+import * as encoding from 'lib0/encoding';
+import * as awarenessProtocol from 'y-protocols/awareness';
+import * as syncProtocol from 'y-protocols/sync';
+import * as Y from 'yjs';
+
+export const SYNC = 0;
+export const AWARENESS = 1;
+export const ACK = 100;
+export const EVENT = 101;
+
+const SILENCE_MS = 45_000;
+const RETRY_FIRST_MS = 300;
+const RETRY_LAST_MS = 10_000;
+
+/** Close codes after which the same connection will be refused again. */
+const FINAL_CODES = new Set([1009, 4400, 4401, 4403, 4404, 4410, 4411, 4412, 4413]);
+
+/**
+ * `saved`: all that was sent is on the server's disk. `saving`: something is on its way.
+ * `offline`: no connection; edits wait in this tab. `ended`: the server has closed the door.
+ */
+export type SyncStatus = 'connecting' | 'saved' | 'saving' | 'offline' | 'ended';
+
+export interface IEnd {
+  code: number;
+  reason: string;
+}
+
+export interface IRoomEvent {
+  type: string;
+  [key: string]: unknown;
+}
+
+export interface IProviderOptions {
+  /** Address of the document's socket, without a query. */
+  url: string;
+  doc?: Y.Doc;
+  /** More of the query, such as a token. */
+  query?: Record<string, string>;
+  makeSocket?: (url: string) => WebSocket;
+}
+
+export class Provider {
+  readonly doc: Y.Doc;
+  readonly awareness: awarenessProtocol.Awareness;
+  private _socket: WebSocket | null = null;
+  private _status: SyncStatus = 'connecting';
+  private _synced = false;
+  private _everSynced = false;
+  private _greeted = false;
+  private _sent = 0;
+  private _acked = 0;
+  private _attempt = 0;
+  private _end: IEnd | null = null;
+  private _offlineEdits = false;
+  private _retryTimer: ReturnType<typeof setTimeout> | undefined;
+  private _silenceTimer: ReturnType<typeof setTimeout> | undefined;
+  private _disposed = false;
+  private readonly _url: string;
+  private readonly _makeSocket: (url: string) => WebSocket;
+  private readonly _statusChanged = new Signal<this, SyncStatus>(this);
+  private readonly _syncedOnce = new Signal<this, void>(this);
+  private readonly _eventReceived = new Signal<this, IRoomEvent>(this);
+
+  constructor(options: IProviderOptions) {
+    this.doc = options.doc ?? new Y.Doc();
+    this.awareness = new awarenessProtocol.Awareness(this.doc);
+    const query = new URLSearchParams({ acks: '1', ...options.query });
+    this._url = `${options.url}?${query.toString()}`;
+    this._makeSocket = options.makeSocket ?? (url => new WebSocket(url));
+    this.doc.on('update', this._onUpdate);
+    this.awareness.on('update', this._onAwareness);
+    globalThis.addEventListener?.('online', this._onOnline);
+    this._connect();
+  }
+
+  get status(): SyncStatus {
+    return this._status;
+  }
+
+  /** Whether the server's text has been here at least once. */
+  get everSynced(): boolean {
+    return this._everSynced;
+  }
+
+  /** Whether there are edits that the server does not have on disk. */
+  get unsaved(): boolean {
+    return this._offlineEdits || (this._synced && this._acked < this._sent);
+  }
+
+  /** How the server ended the connection for good, if it did. */
+  get end(): IEnd | null {
+    return this._end;
+  }
+
+  get statusChanged(): ISignal<this, SyncStatus> {
+    return this._statusChanged;
+  }
+
+  get syncedOnce(): ISignal<this, void> {
+    return this._syncedOnce;
+  }
+
+  get eventReceived(): ISignal<this, IRoomEvent> {
+    return this._eventReceived;
+  }
+
+  dispose(): void {
+    if (this._disposed) {
+      return;
+    }
+    this._disposed = true;
+    clearTimeout(this._retryTimer);
+    clearTimeout(this._silenceTimer);
+    globalThis.removeEventListener?.('online', this._onOnline);
+    this.doc.off('update', this._onUpdate);
+    awarenessProtocol.removeAwarenessStates(this.awareness, [this.doc.clientID], 'local');
+    this.awareness.off('update', this._onAwareness);
+    this.awareness.destroy();
+    this._socket?.close();
+    Signal.clearData(this);
+  }
+
+  private _connect(): void {
+    if (this._disposed || this._end || this._socket) {
+      return;
+    }
+    clearTimeout(this._retryTimer);
+    const socket = this._makeSocket(this._url);
+    socket.binaryType = 'arraybuffer';
+    this._socket = socket;
+    this._synced = this._greeted = false;
+    this._sent = this._acked = 0;
+    socket.onopen = () => {
+      const encoder = encoding.createEncoder();
+      encoding.writeVarUint(encoder, SYNC);
+      syncProtocol.writeSyncStep1(encoder, this.doc);
+      socket.send(encoding.toUint8Array(encoder));
+      this._sendAwareness([this.doc.clientID]);
+      this._listenForSilence();
+    };
+    socket.onmessage = event => {
+      this._listenForSilence();
+      this._receive(new Uint8Array(event.data as ArrayBuffer));
+    };
+    socket.onclose = event => this._closed(socket, event.code, event.reason);
+  }
+
+  private _closed(socket: WebSocket, code: number, reason: string): void {
+    if (socket !== this._socket) {
+      return;
+    }
+    clearTimeout(this._silenceTimer);
+    this._socket = null;
+    this._offlineEdits = this._offlineEdits || this._acked < this._sent;
+    this._synced = this._greeted = false;
+    const others = [...this.awareness.getStates().keys()].filter(id => id !== this.doc.clientID);
+    awarenessProtocol.removeAwarenessStates(this.awareness, others, this);
+    if (this._disposed) {
+      return;
+    }
+    if (FINAL_CODES.has(code)) {
+      this._end = { code, reason };
+      this._setStatus('ended');
+      return;
+    }
+    this._setStatus('offline');
+    const delay = Math.min(RETRY_LAST_MS, RETRY_FIRST_MS * 2 ** this._attempt);
+    this._attempt += 1;
+    this._retryTimer = setTimeout(() => this._connect(), delay * (0.5 + Math.random() / 2));
+  }
+
+  private _listenForSilence(): void {
+    clearTimeout(this._silenceTimer);
+    const socket = this._socket;
+    this._silenceTimer = setTimeout(() => {
+      if (socket && socket === this._socket) {
+        socket.close();
+        // A dead line never answers the close: go on as if it had.
+        this._closed(socket, 1006, '');
+      }
+    }, SILENCE_MS);
+  }
+
+  private _receive(frame: Uint8Array): void {
+    const decoder = decoding.createDecoder(frame);
+    const kind = decoding.readVarUint(decoder);
+    if (kind === SYNC) {
+      this._receiveSync(decoder);
+    } else if (kind === AWARENESS) {
+      const update = decoding.readVarUint8Array(decoder);
+      awarenessProtocol.applyAwarenessUpdate(this.awareness, update, this);
+    } else if (kind === ACK) {
+      this._acked = decoding.readVarUint(decoder);
+      this._updateStatus();
+    } else if (kind === EVENT) {
+      this._eventReceived.emit(JSON.parse(decoding.readVarString(decoder)) as IRoomEvent);
+    }
+  }
+
+  private _receiveSync(decoder: decoding.Decoder): void {
+    const reply = encoding.createEncoder();
+    encoding.writeVarUint(reply, SYNC);
+    const step = syncProtocol.readSyncMessage(decoder, reply, this.doc, this);
+    if (step === syncProtocol.messageYjsSyncStep1) {
+      this._greeted = true;
+      this._sent += 1;
+      this._socket?.send(encoding.toUint8Array(reply));
+    } else if (step === syncProtocol.messageYjsSyncStep2) {
+      this._synced = true;
+      this._attempt = 0;
+      if (!this._everSynced) {
+        this._everSynced = true;
+        this._syncedOnce.emit();
+      }
+    }
+    this._updateStatus();
+  }
+
+  private _updateStatus(): void {
+    if (!this._synced || !this._greeted) {
+      return;
+    }
+    if (this._acked >= this._sent) {
+      this._offlineEdits = false;
+    }
+    this._setStatus(this._acked >= this._sent ? 'saved' : 'saving');
+  }
+
+  private _setStatus(status: SyncStatus): void {
+    if (status !== this._status) {
+      this._status = status;
+      this._statusChanged.emit(status);
+    }
+  }
+
+  private readonly _onUpdate = (update: Uint8Array, origin: unknown): void => {
+    if (origin === this) {
+      return;
+    }
+    if (!this._greeted || this._socket?.readyState !== 1) {
+      this._offlineEdits = true;
+      return;
+    }
+    const encoder = encoding.createEncoder();
+    encoding.writeVarUint(encoder, SYNC);
+    syncProtocol.writeUpdate(encoder, update);
+    this._sent += 1;
+    this._socket.send(encoding.toUint8Array(encoder));
+    this._updateStatus();
+  };
+
+  private readonly _onAwareness = (
+    changes: { added: number[]; updated: number[]; removed: number[] },
+    origin: unknown
+  ): void => {
+    if (origin !== this) {
+      const mine = [...changes.added, ...changes.updated, ...changes.removed];
+      this._sendAwareness(mine.filter(id => id === this.doc.clientID));
+    }
+  };
+
+  private _sendAwareness(ids: number[]): void {
+    if (ids.length === 0 || this._socket?.readyState !== 1) {
+      return;
+    }
+    const encoder = encoding.createEncoder();
+    encoding.writeVarUint(encoder, AWARENESS);
+    encoding.writeVarUint8Array(
+      encoder,
+      awarenessProtocol.encodeAwarenessUpdate(this.awareness, ids)
+    );
+    this._socket.send(encoding.toUint8Array(encoder));
+  }
+
+  private readonly _onOnline = (): void => {
+    this._attempt = 0;
+    this._connect();
+  };
+}
+
+/** The socket address of a room's document. */
+export function documentUrl(codepadUrl: string, roomId: string, name: string): string {
+  const url = new URL(codepadUrl, globalThis.location?.href);
+  url.protocol = url.protocol.replace('http', 'ws');
+  return `${url.href}rooms/${encodeURIComponent(roomId)}/documents/${encodeURIComponent(name)}/sync`;
+}

@@ -132,7 +132,8 @@ class CodepadHandler(JupyterHandler):
         """Nothing of a room is ever kept by a cache or sent on as a referrer."""
         super().set_default_headers()
         self.set_header("Cache-Control", "no-store")
-        self.set_header("Referrer-Policy", "no-referrer")
+        # Not "no-referrer": with it a form sends the Origin "null" and is refused.
+        self.set_header("Referrer-Policy", "same-origin")
         self.set_header("X-Content-Type-Options", "nosniff")
 
     def log_exception(self, typ: Any, value: Any, tb: Any) -> None:

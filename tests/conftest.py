@@ -10,7 +10,7 @@ import pytest
 from playwright.async_api import Browser
 
 from tests.support.browser import open_chromium
-from tests.support.postgres import postgres_programs, run_postgres
+from tests.support.postgres import Postgres, postgres_programs, run_postgres
 from tests.support.server import JupyterServer
 
 pytest_plugins = ["pytest_jupyter.jupyter_server"]
@@ -63,10 +63,16 @@ def chromium(jp_asyncio_loop: asyncio.AbstractEventLoop) -> Iterator[Browser]:
 
 
 @pytest.fixture(scope="session")
-def postgres_url() -> Iterator[str]:
-    """URL of an empty PostgreSQL database of this test run."""
+def postgres() -> Iterator[Postgres]:
+    """A PostgreSQL server of this test run."""
     programs = postgres_programs()
     if programs is None:
         pytest.skip("PostgreSQL is not installed")
-    with run_postgres(programs) as url:
-        yield url
+    with run_postgres(programs) as running:
+        yield running
+
+
+@pytest.fixture
+def postgres_url(postgres: Postgres) -> str:
+    """URL of a new, empty PostgreSQL database."""
+    return postgres.database()

@@ -32,9 +32,26 @@ def _unprivileged_user() -> str | None:
     return next(name for name in ("postgres", "nobody", "daemon") if name in names)
 
 
+class Postgres:
+    """A running server; ``database()`` gives a fresh database each time."""
+
+    def __init__(self, programs: Path, port: int) -> None:
+        self._programs = programs
+        self._port = port
+        self._count = 0
+
+    def database(self) -> str:
+        """The SQLAlchemy URL of a new, empty database."""
+        self._count += 1
+        name = f"codepad_{self._count}"
+        server = ("--host", "127.0.0.1", "--port", str(self._port), "--username", "codepad")
+        subprocess.run([self._programs / "createdb", *server, name], check=True)
+        return f"postgresql://codepad@127.0.0.1:{self._port}/{name}"
+
+
 @contextmanager
-def run_postgres(programs: Path) -> Iterator[str]:
-    """A running server with an empty database; gives its SQLAlchemy URL."""
+def run_postgres(programs: Path) -> Iterator[Postgres]:
+    """A server that runs as long as the context."""
     user = _unprivileged_user()
     # Not below pytest's folder, which only its owner may enter.
     home = Path(tempfile.mkdtemp(prefix="codepad-postgres-"))
@@ -61,7 +78,7 @@ def run_postgres(programs: Path) -> Iterator[str]:
         log = str(home / "log")
         call("pg_ctl", "start", "--wait", "-D", str(data), "-o", options, "-l", log)
         try:
-            yield f"postgresql://codepad@127.0.0.1:{port}/postgres"
+            yield Postgres(programs, port)
         finally:
             call("pg_ctl", "stop", "-D", str(data), "-m", "immediate")
     finally:

@@ -39,6 +39,7 @@ class Person:
             base_url=server.url + "codepad/", headers=self.headers, timeout=30
         )
         self.room_id = ""
+        self.documents: list[SyncClient] = []
 
     @property
     def cookie_header(self) -> str:
@@ -75,10 +76,14 @@ class Person:
         headers = dict(self.headers)
         if self.cookie_header:
             headers["Cookie"] = self.cookie_header
-        return SyncClient(url, headers, ydoc)
+        client = SyncClient(url, headers, ydoc)
+        self.documents.append(client)
+        return client
 
     async def close(self) -> None:
-        """Close the HTTP client."""
+        """Close everything that is open."""
+        for document in self.documents:
+            await document.disconnect()
         await self.http.aclose()
 
 

@@ -126,6 +126,7 @@ class SyncClient:
             assert isinstance(frame, bytes)
             self._receive(frame)
         self.close_code, self.close_reason = socket.close_code, socket.close_reason
+        socket.close()
         self.synced = self.greeted = False
         self.socket = None
 

@@ -72,6 +72,23 @@ class CaretWidget extends WidgetType {
   }
 }
 
+let sheet: CSSStyleSheet | undefined;
+const classes = new Set<string>();
+
+/** A class that gives a selection its colour: style attributes are not allowed on the page. */
+function colorClass(color: string): string {
+  const name = `cp-selection-${color.slice(1).toLowerCase()}`;
+  if (!classes.has(name) && classes.size < 1000) {
+    if (!sheet) {
+      sheet = new CSSStyleSheet();
+      document.adoptedStyleSheets = [...document.adoptedStyleSheets, sheet];
+    }
+    sheet.insertRule(`.${name} { background-color: ${color}40; }`);
+    classes.add(name);
+  }
+  return name;
+}
+
 /** Where a relative position is in the text now, or null when it is of another text. */
 function indexOf(position: unknown, text: Y.Text): number | null {
   try {
@@ -98,8 +115,7 @@ function drawn(text: Y.Text, awareness: Awareness, length: number): DecorationSe
         continue;
       }
       if (anchor !== head) {
-        const attributes = { style: `background-color: ${color}40` };
-        const mark = Decoration.mark({ attributes, class: 'cp-selection' });
+        const mark = Decoration.mark({ class: `cp-selection ${colorClass(color)}` });
         ranges.push(mark.range(Math.min(anchor, head), Math.max(anchor, head)));
       }
       const widget = new CaretWidget(state.user.display_name || state.user.name, color);

@@ -7,31 +7,11 @@ export interface ISpan {
 }
 
 const COLORS = ['black', 'red', 'green', 'yellow', 'blue', 'magenta', 'cyan', 'white'];
-// eslint-disable-next-line no-control-regex
-const ESCAPE = /\u001b(?:\[([0-9;:?]*)([A-Za-z@`])|\][^\u0007\u001b]*(?:\u0007|\u001b\\)?|[@-Z\\-_])/g;
-// eslint-disable-next-line no-control-regex
-const CONTROLS = /[\u0000-\u0008\u000b\u000c\u000e-\u001a\u001c-\u001f\u007f]/g;
 
-/** What a terminal shows of a text in which lines are overwritten with `\r` and `\b`. */
-export function overwrite(text: string): string {
-  let result = text;
-  while (/[^\n]\u0008/.test(result)) {
-    result = result.replace(/[^\n]\u0008/g, '');
-  }
-  if (!result.includes('\r')) {
-    return result;
-  }
-  return result
-    .replace(/\r+\n/g, '\n')
-    .split('\n')
-    .map(line => {
-      if (!line.includes('\r')) {
-        return line;
-      }
-      return line.split('\r').reduce((shown, part) => part + shown.slice(part.length), '');
-    })
-    .join('\n');
-}
+/** What is not printed: an escape sequence, a line feed, a carriage return, or another control. */
+const TOKEN =
+  // eslint-disable-next-line no-control-regex
+  /\u001b(?:\[([0-9;:?]*)[ -/]*([@-~])|\][^\u0007\u001b]*(?:\u0007|\u001b\\)?|[@-Z\\-_])|[\u0000-\u0008\u000a-\u001f\u007f]/g;
 
 interface IStyle {
   color: string;
@@ -110,25 +90,107 @@ function apply(style: IStyle, codes: number[]): IStyle {
   return next;
 }
 
-/** Terminal text as spans. */
-export function ansiSpans(text: string): ISpan[] {
-  const spans: ISpan[] = [];
-  let style: IStyle = PLAIN;
-  let last = 0;
-  const push = (part: string): void => {
-    const clean = part.replace(CONTROLS, '').replace(/\u001b/g, '');
-    if (clean) {
-      spans.push({ text: clean, className: classesOf(style) });
+function push(spans: ISpan[], text: string, className: string): void {
+  const last = spans[spans.length - 1];
+  if (last && last.className === className) {
+    last.text += text;
+  } else if (text) {
+    spans.push({ text, className });
+  }
+}
+
+/**
+ * The line that is being written. It is a list of spans until something moves the cursor back; from
+ * then on it is a list of cells, so that however often a progress bar writes itself over, the work
+ * stays proportional to what was printed.
+ */
+class Line {
+  private _spans: ISpan[] = [];
+  private _cells: ISpan[] | null = null;
+  private _column = 0;
+
+  write(text: string, className: string): void {
+    if (!this._cells) {
+      push(this._spans, text, className);
+      return;
     }
-  };
-  for (const match of text.matchAll(ESCAPE)) {
-    push(text.slice(last, match.index));
-    last = match.index + match[0].length;
-    if (match[2] === 'm') {
-      const codes = (match[1] || '0').split(/[;:]/).map(code => Number(code) || 0);
-      style = apply(style, codes);
+    for (const character of text) {
+      while (this._cells.length < this._column) {
+        this._cells.push({ text: ' ', className: '' });
+      }
+      this._cells[this._column++] = { text: character, className };
     }
   }
-  push(text.slice(last));
+
+  /** `\r`: to the start of the line. */
+  rewind(): void {
+    this._split();
+    this._column = 0;
+  }
+
+  /** `\b`: one to the left. */
+  back(): void {
+    this._split();
+    this._column = Math.max(0, this._column - 1);
+  }
+
+  /** `CSI K`: erase what is right of the cursor, or (2) the whole line. */
+  erase(what: number): void {
+    const cells = this._split();
+    cells.length = what === 2 ? 0 : what === 0 ? Math.min(cells.length, this._column) : cells.length;
+  }
+
+  /** Move what is shown to `spans` and begin a new line. */
+  flush(spans: ISpan[]): void {
+    for (const { text, className } of this._cells ?? this._spans) {
+      push(spans, text, className);
+    }
+    this._spans = [];
+    this._cells = null;
+    this._column = 0;
+  }
+
+  private _split(): ISpan[] {
+    if (!this._cells) {
+      this._cells = this._spans.flatMap(({ text, className }) =>
+        Array.from(text, character => ({ text: character, className }))
+      );
+      this._spans = [];
+      this._column = this._cells.length;
+    }
+    return this._cells;
+  }
+}
+
+/** What a terminal shows of a text. The time it takes grows with the text's length only. */
+export function ansiSpans(text: string): ISpan[] {
+  const spans: ISpan[] = [];
+  const line = new Line();
+  let style: IStyle = PLAIN;
+  let className = '';
+  let last = 0;
+  for (const match of text.matchAll(TOKEN)) {
+    line.write(text.slice(last, match.index), className);
+    last = match.index + match[0].length;
+    const [token, codes, command] = match;
+    if (token === '\n') {
+      line.flush(spans);
+      push(spans, '\n', '');
+    } else if (token === '\r') {
+      // Of lines that end as on Windows, nothing is written over.
+      if (text[last] !== '\n' && text[last] !== '\r') {
+        line.rewind();
+      }
+    } else if (token === '\b') {
+      line.back();
+    } else if (command === 'm') {
+      style = apply(style, (codes || '0').split(/[;:]/).map(code => Number(code) || 0));
+      className = classesOf(style);
+    } else if (command === 'K') {
+      line.erase(Number(codes) || 0);
+    }
+  }
+  line.write(text.slice(last), className);
+  line.flush(spans);
   return spans;
 }

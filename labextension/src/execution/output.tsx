@@ -1,6 +1,6 @@
 /** One output of code, shown safely. */
 import { memo, useMemo } from 'react';
-import { ansiSpans, overwrite } from './ansi';
+import { ansiSpans } from './ansi';
 import type { Output } from './model';
 import { sanitizeHtml } from './sanitize';
 
@@ -17,9 +17,8 @@ function textOf(value: unknown): string {
 
 function Terminal(props: { text: string; kind: string }): JSX.Element {
   const { spans, hidden } = useMemo(() => {
-    const shown = overwrite(props.text);
-    const hiddenCount = Math.max(0, shown.length - SHOWN_CHARACTERS);
-    return { spans: ansiSpans(shown.slice(hiddenCount)), hidden: hiddenCount };
+    const hiddenCount = Math.max(0, props.text.length - SHOWN_CHARACTERS);
+    return { spans: ansiSpans(props.text.slice(hiddenCount)), hidden: hiddenCount };
   }, [props.text]);
   return (
     <pre className={`cp-out cp-out-${props.kind}`} tabIndex={0}>

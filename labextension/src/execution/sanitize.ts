@@ -37,7 +37,9 @@ function sanitizer(): ReturnType<typeof createDOMPurify> {
 
 /** Tables and text stay; scripts, styles, forms, frames and everything remote go. */
 export function sanitizeHtml(html: string): string {
-  return sanitizer().sanitize(html, {
+  // Taken out before parsing only because the page's policy would complain about each of them.
+  const unstyled = html.replace(/<style\b[\s\S]*?<\/style>/gi, '').replace(/\sstyle="[^"]*"/gi, '');
+  return sanitizer().sanitize(unstyled, {
     ALLOWED_TAGS: TAGS,
     ALLOWED_ATTR: ATTRIBUTES,
     ALLOW_DATA_ATTR: false,

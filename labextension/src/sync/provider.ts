@@ -59,7 +59,7 @@ export class Provider {
   private _acked = 0;
   private _attempt = 0;
   private _end: IEnd | null = null;
-  private _offlineEdits = false;
+  private _unsaved = false;
   private _retryTimer: ReturnType<typeof setTimeout> | undefined;
   private _silenceTimer: ReturnType<typeof setTimeout> | undefined;
   private _disposed = false;
@@ -78,6 +78,7 @@ export class Provider {
     this.doc.on('update', this._onUpdate);
     this.awareness.on('update', this._onAwareness);
     globalThis.addEventListener?.('online', this._onOnline);
+    globalThis.addEventListener?.('offline', this._onOffline);
     this._connect();
   }
 
@@ -92,7 +93,7 @@ export class Provider {
 
   /** Whether there are edits that the server does not have on disk. */
   get unsaved(): boolean {
-    return this._offlineEdits || (this._synced && this._acked < this._sent);
+    return this._unsaved;
   }
 
   /** How the server ended the connection for good, if it did. */
@@ -120,6 +121,7 @@ export class Provider {
     clearTimeout(this._retryTimer);
     clearTimeout(this._silenceTimer);
     globalThis.removeEventListener?.('online', this._onOnline);
+    globalThis.removeEventListener?.('offline', this._onOffline);
     this.doc.off('update', this._onUpdate);
     awarenessProtocol.removeAwarenessStates(this.awareness, [this.doc.clientID], 'local');
     this.awareness.off('update', this._onAwareness);
@@ -144,13 +146,13 @@ export class Provider {
       syncProtocol.writeSyncStep1(encoder, this.doc);
       socket.send(encoding.toUint8Array(encoder));
       this._sendAwareness([this.doc.clientID]);
-      this._listenForSilence();
     };
     socket.onmessage = event => {
       this._listenForSilence();
       this._receive(new Uint8Array(event.data as ArrayBuffer));
     };
     socket.onclose = event => this._closed(socket, event.code, event.reason);
+    this._listenForSilence();
   }
 
   private _closed(socket: WebSocket, code: number, reason: string): void {
@@ -159,13 +161,11 @@ export class Provider {
     }
     clearTimeout(this._silenceTimer);
     this._socket = null;
-    this._offlineEdits = this._offlineEdits || this._acked < this._sent;
     this._synced = this._greeted = false;
-    const others = [...this.awareness.getStates().keys()].filter(id => id !== this.doc.clientID);
-    awarenessProtocol.removeAwarenessStates(this.awareness, others, this);
     if (this._disposed) {
       return;
     }
+    this._forgetOthers();
     if (FINAL_CODES.has(code)) {
       this._end = { code, reason };
       this._setStatus('ended');
@@ -177,16 +177,33 @@ export class Provider {
     this._retryTimer = setTimeout(() => this._connect(), delay * (0.5 + Math.random() / 2));
   }
 
+  /** Awareness after a lost connection: both sides will be told everything anew. */
+  private _forgetOthers(): void {
+    const others = [...this.awareness.getStates().keys()].filter(id => id !== this.doc.clientID);
+    awarenessProtocol.removeAwarenessStates(this.awareness, others, this);
+    // What the server says next has the clocks of before, and would be taken for old news.
+    others.forEach(id => this.awareness.meta.delete(id));
+    // It has told the others that we are gone, one clock ahead of ours: be ahead of that.
+    const state = this.awareness.getLocalState();
+    if (state) {
+      this.awareness.setLocalState(state);
+      this.awareness.setLocalState(state);
+    }
+  }
+
+  /** Give up the connection after a long silence, be it in the handshake or later. */
   private _listenForSilence(): void {
     clearTimeout(this._silenceTimer);
+    this._silenceTimer = setTimeout(() => this._drop(), SILENCE_MS);
+  }
+
+  private _drop(): void {
     const socket = this._socket;
-    this._silenceTimer = setTimeout(() => {
-      if (socket && socket === this._socket) {
-        socket.close();
-        // A dead line never answers the close: go on as if it had.
-        this._closed(socket, 1006, '');
-      }
-    }, SILENCE_MS);
+    if (socket) {
+      socket.close();
+      // A dead line never answers the close: go on as if it had.
+      this._closed(socket, 1006, '');
+    }
   }
 
   private _receive(frame: Uint8Array): void {
@@ -229,7 +246,7 @@ export class Provider {
       return;
     }
     if (this._acked >= this._sent) {
-      this._offlineEdits = false;
+      this._unsaved = false;
     }
     this._setStatus(this._acked >= this._sent ? 'saved' : 'saving');
   }
@@ -245,9 +262,9 @@ export class Provider {
     if (origin === this) {
       return;
     }
+    this._unsaved = true;
     if (!this._greeted || this._socket?.readyState !== 1) {
-      this._offlineEdits = true;
-      return;
+      return; // the answer to the server's next greeting carries it
     }
     const encoder = encoding.createEncoder();
     encoding.writeVarUint(encoder, SYNC);
@@ -284,6 +301,8 @@ export class Provider {
     this._attempt = 0;
     this._connect();
   };
+
+  private readonly _onOffline = (): void => this._drop();
 }
 
 /** The socket address of a room's document. */

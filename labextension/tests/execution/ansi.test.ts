@@ -1,0 +1,91 @@
+import { describe, expect, it } from 'vitest';
+import { ansiSpans } from '../../src/execution/ansi';
+
+const ESC = '\u001b';
+
+/** What is shown, without colours. */
+function shown(text: string): string {
+  return ansiSpans(text)
+    .map(span => span.text)
+    .join('');
+}
+
+describe('colours', () => {
+  it('become class names', () => {
+    expect(ansiSpans(`${ESC}[1;31mred${ESC}[0m plain`)).toEqual([
+      { text: 'red', className: 'cp-ansi-red cp-ansi-bold' },
+      { text: ' plain', className: '' }
+    ]);
+  });
+
+  it('last over the end of a line', () => {
+    expect(ansiSpans(`${ESC}[32ma\nb${ESC}[39mc`)).toEqual([
+      { text: 'a', className: 'cp-ansi-green' },
+      { text: '\n', className: '' },
+      { text: 'b', className: 'cp-ansi-green' },
+      { text: 'c', className: '' }
+    ]);
+  });
+
+  it.each([
+    ['38;5;196', 'cp-ansi-red'],
+    ['38;2;0;0;255', 'cp-ansi-blue'],
+    ['48;5;2', 'cp-ansi-bg-green'],
+    ['93', 'cp-ansi-yellow'],
+    ['104', 'cp-ansi-bg-blue'],
+    ['4;3', 'cp-ansi-italic cp-ansi-underline']
+  ])('of %s are understood', (codes, className) => {
+    expect(ansiSpans(`${ESC}[${codes}mx`)).toEqual([{ text: 'x', className }]);
+  });
+
+  it('take no harm from numbers that make no sense', () => {
+    expect(shown(`${ESC}[38;5;999999mx${ESC}[;;;my${ESC}[38mz`)).toBe('xyz');
+  });
+});
+
+describe('the cursor', () => {
+  it('goes back with a carriage return, and writes over', () => {
+    expect(shown('  0%\r 50%\r100%\n')).toBe('100%\n');
+    expect(shown('abcdef\rxy')).toBe('xycdef');
+  });
+
+  it('takes the end of a Windows line for one', () => {
+    expect(shown('a\r\nb\r\r\nc')).toBe('a\nb\nc');
+  });
+
+  it('goes back with a backspace', () => {
+    expect(shown('12\b3\b\b45')).toBe('45');
+    expect(shown('\b\bx')).toBe('x');
+  });
+
+  it('writes over what is seen, not over colours', () => {
+    expect(ansiSpans(`${ESC}[31m10%${ESC}[0m\r${ESC}[32m20%${ESC}[0m`)).toEqual([
+      { text: '20%', className: 'cp-ansi-green' }
+    ]);
+  });
+
+  it('erases to the end of the line', () => {
+    expect(shown(`downloading\r${ESC}[Kdone`)).toBe('done');
+    expect(shown(`downloading${ESC}[2K\rdone`)).toBe('done');
+  });
+
+  it('does not split characters outside the basic plane', () => {
+    expect(shown('🙂🙂\r🙃')).toBe('🙃🙂');
+  });
+});
+
+it('leaves out other controls and sequences', () => {
+  expect(shown(`a${ESC}]0;title\u0007b${ESC}[2Jc\u0000d${ESC}`)).toBe('abcd');
+});
+
+it('reads long hostile output in time', () => {
+  const n = 200_000;
+  const start = performance.now();
+  ansiSpans('a'.repeat(n / 2) + '\b'.repeat(n / 2));
+  ansiSpans('a'.repeat(n / 2) + '\ra'.repeat(n / 4));
+  ansiSpans(`${ESC}[`.repeat(n / 2));
+  ansiSpans(`${ESC}]`.repeat(n / 2));
+  ansiSpans('\r'.repeat(n));
+  ansiSpans(`${ESC}[31ma${ESC}[0mb`.repeat(n / 11));
+  expect(performance.now() - start).toBeLessThan(2000);
+});

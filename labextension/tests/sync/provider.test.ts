@@ -1,0 +1,295 @@
+import * as awarenessProtocol from 'y-protocols/awareness';
+import * as Y from 'yjs';
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
+import { documentUrl, type Provider, type SyncStatus } from '../../src/sync/provider';
+import { FakeServer } from '../support/server';
+
+let server: FakeServer;
+let provider: Provider;
+
+beforeEach(() => {
+  vi.useFakeTimers();
+  server = new FakeServer();
+});
+
+afterEach(() => {
+  provider.dispose();
+  server.awareness.destroy();
+  vi.useRealTimers();
+});
+
+function type(words: string): void {
+  const text = provider.doc.getText('source');
+  text.insert(text.length, words);
+}
+
+function statuses(): SyncStatus[] {
+  const seen: SyncStatus[] = [provider.status];
+  provider.statusChanged.connect((_, status) => seen.push(status));
+  return seen;
+}
+
+describe('saved', () => {
+  it('is said only when everything sent was acknowledged', () => {
+    provider = server.provider();
+    const seen = statuses();
+    server.accept();
+    server.acknowledging = false;
+    type('a');
+    type('b');
+    expect(provider.status).toBe('saving');
+    expect(provider.unsaved).toBe(true);
+    server.acknowledge();
+    expect(provider.status).toBe('saved');
+    expect(provider.unsaved).toBe(false);
+    expect(server.text).toBe('ab');
+    expect(seen).toEqual(['connecting', 'saved', 'saving', 'saved']);
+  });
+
+  it('is not said before the text of the server is here', () => {
+    provider = server.provider();
+    server.socket.open();
+    expect(provider.everSynced).toBe(true); // the answer to our state came
+    expect(provider.status).toBe('connecting'); // but the server's question did not
+  });
+
+  it('does not count an older acknowledgement as the newest', () => {
+    provider = server.connect();
+    server.acknowledging = false;
+    type('a');
+    server.acknowledge();
+    type('b');
+    server.acknowledging = true;
+    expect(provider.status).toBe('saving');
+  });
+
+  it('is said to an observer, whose updates are counted and dropped', () => {
+    server.mayEdit = false;
+    provider = server.connect();
+    expect(provider.status).toBe('saved');
+    expect(provider.unsaved).toBe(false);
+  });
+
+  it('is true again for a connection that broke before its greeting was acknowledged', () => {
+    server.acknowledging = false;
+    provider = server.connect();
+    server.socket.end(1006);
+    expect(provider.unsaved).toBe(false); // nothing was ever typed here
+  });
+});
+
+describe('a broken connection', () => {
+  it('keeps what is typed and sends it after the next sync', () => {
+    provider = server.connect();
+    type('before ');
+    server.socket.end(1006);
+    expect(provider.status).toBe('offline');
+    type('while offline ');
+    expect(provider.unsaved).toBe(true);
+    vi.advanceTimersByTime(400);
+    expect(server.sockets).toHaveLength(2);
+    expect(provider.status).toBe('offline');
+    server.accept();
+    expect(server.text).toBe('before while offline ');
+    expect(provider.status).toBe('saved');
+    expect(provider.unsaved).toBe(false);
+  });
+
+  it('takes what others typed meanwhile, and both texts are the same', () => {
+    provider = server.connect();
+    server.socket.end(1006);
+    type('mine');
+    server.doc.getText('source').insert(0, 'theirs ');
+    vi.advanceTimersByTime(400);
+    server.accept();
+    expect(provider.doc.getText('source').toString()).toBe(server.text);
+    expect(server.text).toContain('mine');
+    expect(server.text).toContain('theirs');
+  });
+
+  it('sends again what the server received but did not make durable', () => {
+    provider = server.connect();
+    server.acknowledging = false;
+    type('a');
+    server.socket.end(1006);
+    expect(provider.unsaved).toBe(true);
+    server.acknowledging = true;
+    vi.advanceTimersByTime(400);
+    server.accept();
+    expect(provider.unsaved).toBe(false);
+    expect(server.text).toBe('a');
+  });
+
+  it('is tried again ever more slowly, at least every ten seconds', () => {
+    provider = server.connect();
+    server.socket.end(1006);
+    const waits: number[] = [];
+    for (let i = 0; i < 10; i++) {
+      const tries = server.sockets.length;
+      let waited = 0;
+      while (server.sockets.length === tries) {
+        vi.advanceTimersByTime(50);
+        waited += 50;
+      }
+      waits.push(waited);
+      server.socket.end(1006);
+    }
+    expect(waits[0]).toBeLessThanOrEqual(350);
+    expect(Math.max(...waits)).toBeLessThanOrEqual(10_050);
+    expect(waits[9]).toBeGreaterThan(4000);
+  });
+
+  it('is tried at once when the network is back', () => {
+    provider = server.connect();
+    server.socket.end(1006);
+    window.dispatchEvent(new Event('online'));
+    expect(server.sockets).toHaveLength(2);
+  });
+
+  it('is noticed when the network goes', () => {
+    provider = server.connect();
+    window.dispatchEvent(new Event('offline'));
+    expect(provider.status).toBe('offline');
+    vi.advanceTimersByTime(400);
+    server.accept(); // the server was on this machine all the time
+    expect(provider.status).toBe('saved');
+  });
+
+  it('is noticed after 45 seconds of silence', () => {
+    provider = server.connect();
+    const first = server.socket;
+    vi.advanceTimersByTime(40_000);
+    server.sendAwareness();
+    vi.advanceTimersByTime(44_000);
+    expect(provider.status).toBe('saved');
+    vi.advanceTimersByTime(1_000);
+    expect(provider.status).toBe('offline');
+    expect(first.closedByClient).toBe(true);
+    vi.advanceTimersByTime(400);
+    expect(server.sockets).toHaveLength(2);
+  });
+
+  it('is noticed when the handshake never ends', () => {
+    provider = server.provider();
+    vi.advanceTimersByTime(60_000);
+    expect(server.sockets.length).toBeGreaterThan(1);
+  });
+
+  it('takes no notice of frames of a socket that was given up', () => {
+    provider = server.connect();
+    const first = server.socket;
+    server.socket.end(1006);
+    vi.advanceTimersByTime(400);
+    server.accept();
+    first.end(1006);
+    expect(provider.status).toBe('saved');
+  });
+});
+
+describe('the end', () => {
+  const FINAL = [1009, 4400, 4401, 4403, 4404, 4410, 4411, 4412, 4413];
+
+  it.each(FINAL)('comes with close code %i, with the words of the server, and is not retried', code => {
+    provider = server.connect();
+    server.socket.end(code, 'Words for the person.');
+    expect(provider.status).toBe('ended');
+    expect(provider.end).toEqual({ code, reason: 'Words for the person.' });
+    vi.advanceTimersByTime(60_000);
+    window.dispatchEvent(new Event('online'));
+    expect(server.sockets).toHaveLength(1);
+  });
+
+  it.each([1000, 1001, 1006, 1011, 1012, 1013])('does not come with close code %i', code => {
+    provider = server.connect();
+    server.socket.end(code);
+    expect(provider.end).toBeNull();
+    vi.advanceTimersByTime(400);
+    expect(server.sockets).toHaveLength(2);
+  });
+
+  it('tells when edits did not reach the server', () => {
+    provider = server.connect();
+    server.acknowledging = false;
+    type('lost?');
+    server.socket.end(4413, 'The pad is full.');
+    expect(provider.unsaved).toBe(true);
+  });
+
+  it('leaves nothing behind after dispose', () => {
+    provider = server.connect();
+    provider.dispose();
+    expect(server.socket.closedByClient).toBe(true);
+    expect(vi.getTimerCount()).toBe(1); // the fake server's own awareness
+  });
+});
+
+describe('awareness', () => {
+  function otherPerson(): void {
+    server.awareness.setLocalState({ user: { name: 'Ada' } });
+  }
+
+  it('shows the others again at once after a reconnect', () => {
+    otherPerson();
+    const other = server.awareness.clientID;
+    provider = server.connect();
+    server.sendAwareness();
+    expect(provider.awareness.getStates().has(other)).toBe(true);
+    server.socket.end(1006);
+    expect(provider.awareness.getStates().has(other)).toBe(false);
+    vi.advanceTimersByTime(400);
+    server.accept();
+    server.sendAwareness();
+    expect(provider.awareness.getStates().has(other)).toBe(true);
+  });
+
+  it('shows us to the others again at once after a reconnect', () => {
+    provider = server.connect();
+    provider.awareness.setLocalStateField('typing', true);
+    const id = provider.doc.clientID;
+    const others = new awarenessProtocol.Awareness(new Y.Doc());
+    const hear = (clock: number, state: unknown): void => {
+      const meta = server.awareness.meta.get(id);
+      server.awareness.meta.set(id, { clock, lastUpdated: meta?.lastUpdated ?? 0 });
+      if (state === null) {
+        server.awareness.states.delete(id);
+      }
+      const update = awarenessProtocol.encodeAwarenessUpdate(server.awareness, [id]);
+      awarenessProtocol.applyAwarenessUpdate(others, update, null);
+    };
+    const clock = (): number => server.awareness.meta.get(id)?.clock ?? 0;
+    hear(clock(), {});
+    expect(others.getStates().has(id)).toBe(true);
+    server.socket.end(1006);
+    hear(clock() + 1, null); // what the server tells the others when a client is gone
+    expect(others.getStates().has(id)).toBe(false);
+    vi.advanceTimersByTime(400);
+    server.accept();
+    hear(clock(), {});
+    expect(others.getStates().get(id)).toEqual({ typing: true });
+    others.destroy();
+  });
+
+  it('does not send back what others say', () => {
+    otherPerson();
+    provider = server.connect();
+    const before = server.awareness.meta.size;
+    server.sendAwareness();
+    expect(server.awareness.meta.size).toBe(before);
+  });
+});
+
+it('hands on news of the room', () => {
+  provider = server.connect();
+  const news: unknown[] = [];
+  provider.eventReceived.connect((_, event) => news.push(event));
+  server.say({ type: 'participants', participants: [] });
+  expect(news).toEqual([{ type: 'participants', participants: [] }]);
+});
+
+it('makes the address of a document', () => {
+  provider = server.provider();
+  expect(documentUrl('https://host/base/codepad/', 'abcdefghijkl', 'pad')).toBe(
+    'wss://host/base/codepad/rooms/abcdefghijkl/documents/pad/sync'
+  );
+  expect(server.socket.url).toBe('ws://codepad.test/pad/sync?acks=1');
+});

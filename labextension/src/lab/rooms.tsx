@@ -1,0 +1,111 @@
+/** Plugin: the side panel with the host's rooms, the launcher card, the commands. */
+import { ILayoutRestorer, type JupyterFrontEnd, type JupyterFrontEndPlugin } from '@jupyterlab/application';
+import { ICommandPalette, Notification, ReactWidget } from '@jupyterlab/apputils';
+import { IDocumentManager } from '@jupyterlab/docmanager';
+import { IFileBrowserFactory } from '@jupyterlab/filebrowser';
+import { ILauncher } from '@jupyterlab/launcher';
+import { wordsOf } from '../api';
+import { RoomsModel } from '../rooms/model';
+import { RoomsView } from '../rooms/view';
+import type { Role } from '../types';
+import { copyLink, newRoom, removeRoom } from './dialogs';
+import { codepadIcon } from './icon';
+import { CommandIDs, IRooms } from './tokens';
+import { labApi } from './transport';
+
+const POLL_MS = 5000;
+
+export const roomsPlugin: JupyterFrontEndPlugin<RoomsModel> = {
+  id: 'jupyter-codepad:rooms',
+  description: 'The list of rooms, and making, sharing, closing and deleting them.',
+  autoStart: true,
+  provides: IRooms,
+  requires: [IDocumentManager],
+  optional: [ILauncher, ICommandPalette, ILayoutRestorer, IFileBrowserFactory],
+  activate: (
+    app: JupyterFrontEnd,
+    manager: IDocumentManager,
+    launcher: ILauncher | null,
+    palette: ICommandPalette | null,
+    restorer: ILayoutRestorer | null,
+    browsers: IFileBrowserFactory | null
+  ): RoomsModel => {
+    const { commands, serviceManager } = app;
+    const model = new RoomsModel(labApi(serviceManager.serverSettings), location.href);
+    const create = async (path?: string): Promise<void> => {
+      try {
+        const room = await newRoom(model, manager, path);
+        if (room) {
+          app.shell.activateById('jupyter-codepad:panel');
+          await commands.execute(CommandIDs.open, { roomId: room.id });
+        }
+      } catch (error) {
+        Notification.error(wordsOf(error), { autoClose: 6000 });
+      }
+    };
+    const withRoom =
+      (work: (room: NonNullable<ReturnType<RoomsModel['room']>>, role: Role) => Promise<void>) =>
+      async (args: { [name: string]: unknown }): Promise<void> => {
+        const room = model.room(String(args['roomId']));
+        if (room) {
+          await work(room, (args['role'] as Role | undefined) ?? 'member');
+        }
+      };
+    commands.addCommand(CommandIDs.create, {
+      label: args => (args['isLauncher'] ? 'Codepad Room' : 'New Codepad Room…'),
+      caption: 'Make a room and send its link: code together without giving away your server',
+      icon: codepadIcon,
+      execute: () => create()
+    });
+    commands.addCommand(CommandIDs.share, {
+      label: 'Share a Copy in a Codepad Room…',
+      icon: codepadIcon,
+      execute: () => create(browsers?.tracker.currentWidget?.selectedItems().next().value?.path)
+    });
+    commands.addCommand(CommandIDs.open, {
+      label: 'Open a Room’s Pad',
+      execute: withRoom(async room => {
+        await commands.execute('docmanager:open', { path: room.pad_path });
+        if (room.state === 'open') {
+          await commands.execute(CommandIDs.showOutput, { roomId: room.id });
+        }
+      })
+    });
+    commands.addCommand(CommandIDs.copyLink, {
+      label: 'Copy a Room’s Link',
+      execute: withRoom((room, role) => copyLink(model, room, role))
+    });
+    commands.addCommand(CommandIDs.remove, {
+      label: 'Delete a Room…',
+      execute: withRoom(room => removeRoom(model, room))
+    });
+    const panel = ReactWidget.create(
+      <RoomsView
+        model={model}
+        actions={{
+          create: () => void create(),
+          open: room => void commands.execute(CommandIDs.open, { roomId: room.id }),
+          copyLink: (room, role) => void copyLink(model, room, role),
+          remove: room => void removeRoom(model, room)
+        }}
+      />
+    );
+    panel.id = 'jupyter-codepad:panel';
+    panel.title.icon = codepadIcon;
+    panel.title.caption = 'Codepad';
+    panel.addClass('cp-side-panel');
+    app.shell.add(panel, 'left', { rank: 350 });
+    restorer?.add(panel, panel.id);
+    const poll = setInterval(() => {
+      if (panel.isVisible && !document.hidden) {
+        void model.refresh();
+      }
+    }, POLL_MS);
+    panel.disposed.connect(() => clearInterval(poll));
+    void app.restored.then(() => model.refresh());
+    launcher?.add({ command: CommandIDs.create, args: { isLauncher: true }, category: 'Other', rank: 0 });
+    palette?.addItem({ command: CommandIDs.create, category: 'Codepad' });
+    app.contextMenu.addItem({ command: CommandIDs.share, selector: '.jp-DirListing-item[data-isdir="false"]', rank: 20 });
+    return model;
+  }
+};

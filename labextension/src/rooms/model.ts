@@ -1,0 +1,158 @@
+/** The rooms of the host: the list, and everything one can do with a room. */
+import { Signal, type ISignal } from '@lumino/signaling';
+import { type Api, wordsOf } from '../api';
+import type { IHealth, IInvite, ILanguage, IParticipant, IRoom, ISandbox, PadType, Role } from '../types';
+
+export interface INewRoom {
+  title: string;
+  language: string;
+  pad_type: PadType;
+  starter_text?: string;
+  source_path?: string;
+  expires_in_hours?: number;
+}
+
+/** What is wrong with a wish for a room, in words; null when nothing is. */
+export function problemOf(wish: INewRoom): string | null {
+  if (!wish.title.trim()) {
+    return 'Give the room a title.';
+  }
+  if (wish.title.trim().length > 120) {
+    return 'A title can have at most 120 characters.';
+  }
+  const hours = wish.expires_in_hours;
+  if (hours !== undefined && !(hours > 0)) {
+    return 'Give the number of hours after which the room ends.';
+  }
+  return null;
+}
+
+/** How long a room still lasts. */
+export function timeLeft(room: IRoom, now: number): string {
+  const minutes = Math.round((Date.parse(room.expires_at) - now) / 60_000);
+  if (minutes < 1) {
+    return 'ends now';
+  }
+  if (minutes < 90) {
+    return `ends in ${minutes} min`;
+  }
+  const hours = Math.round(minutes / 60);
+  return hours < 48 ? `ends in ${hours} h` : `ends in ${Math.round(hours / 24)} days`;
+}
+
+export class RoomsModel {
+  private _rooms: IRoom[] | null = null;
+  private _people = new Map<string, IParticipant[]>();
+  private _error = '';
+  private _sandbox: ISandbox | null = null;
+  private _disposed = false;
+  private readonly _changed = new Signal<this, void>(this);
+
+  constructor(
+    readonly api: Api,
+    private readonly _origin: string
+  ) {}
+
+  /** Newest first; null before the first answer. */
+  get rooms(): IRoom[] | null {
+    return this._rooms;
+  }
+
+  /** Words of the last thing that went wrong, or empty. */
+  get error(): string {
+    return this._error;
+  }
+
+  /** Whether code can be run on this server; null before the first answer. */
+  get sandbox(): ISandbox | null {
+    return this._sandbox;
+  }
+
+  get changed(): ISignal<this, void> {
+    return this._changed;
+  }
+
+  peopleOf(roomId: string): IParticipant[] | null {
+    return this._people.get(roomId) ?? null;
+  }
+
+  room(roomId: string): IRoom | null {
+    return this._rooms?.find(room => room.id === roomId) ?? null;
+  }
+
+  async refresh(): Promise<void> {
+    await this._try(async () => {
+      this._rooms = (await this.api.request<{ rooms: IRoom[] }>('GET', 'rooms')).rooms;
+      if (!this._sandbox) {
+        this._sandbox = (await this.api.request<IHealth>('GET', 'health')).sandbox;
+      }
+      const shown = [...this._people.keys()];
+      await Promise.all(shown.map(id => (this.room(id) ? this._load(id) : this.hidePeople(id))));
+    });
+  }
+
+  async languages(): Promise<ILanguage[]> {
+    return (await this.api.request<{ languages: ILanguage[] }>('GET', 'languages')).languages;
+  }
+
+  /** Rejects with the server's words. */
+  async create(wish: INewRoom): Promise<IRoom> {
+    const room = await this.api.request<IRoom>('POST', 'rooms', wish);
+    this._rooms = [room, ...(this._rooms ?? [])];
+    this._changed.emit();
+    return room;
+  }
+
+  /** A new link into a room, as an address to send. Rejects with the server's words. */
+  async newLink(roomId: string, role: Role): Promise<string> {
+    const invite = await this.api.request<IInvite>('POST', `rooms/${roomId}/invites`, { role });
+    return new URL(invite.url ?? '', this._origin).href;
+  }
+
+  async setState(roomId: string, state: 'open' | 'closed'): Promise<void> {
+    await this._try(async () => {
+      await this.api.request<IRoom>('PATCH', `rooms/${roomId}`, { state });
+      await this.refresh();
+    });
+  }
+
+  async remove(roomId: string, deleteFiles: boolean): Promise<void> {
+    await this._try(async () => {
+      await this.api.request('DELETE', `rooms/${roomId}?delete_files=${deleteFiles}`);
+      this._people.delete(roomId);
+      await this.refresh();
+    });
+  }
+
+  async showPeople(roomId: string): Promise<void> {
+    await this._try(() => this._load(roomId));
+  }
+
+  hidePeople(roomId: string): void {
+    this._people.delete(roomId);
+    this._changed.emit();
+  }
+
+  dispose(): void {
+    this._disposed = true;
+    Signal.clearData(this);
+  }
+
+  private async _load(roomId: string): Promise<void> {
+    const path = `rooms/${roomId}/participants`;
+    const answer = await this.api.request<{ participants: IParticipant[] }>('GET', path);
+    this._people.set(roomId, answer.participants);
+  }
+
+  private async _try(work: () => Promise<void>): Promise<void> {
+    try {
+      await work();
+      this._error = '';
+    } catch (error) {
+      this._error = wordsOf(error);
+    }
+    if (!this._disposed) {
+      this._changed.emit();
+    }
+  }
+}

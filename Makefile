@@ -90,12 +90,12 @@ watch: setup ## Rebuild the frontend whenever a source changes
 .PHONY: setup
 setup: ## Everything that `make run` needs
 	@scripts/system-packages.sh run
-	@$(MAKE) --no-print-directory -j2 $(VENV)/.linked
+	@$(MAKE) -s --no-print-directory -j2 $(VENV)/.linked
 
 .PHONY: setup-test
 setup-test: ## Everything that `make test` needs
 	@scripts/system-packages.sh test
-	@$(MAKE) --no-print-directory -j2 PURPOSE=test $(VENV)/.linked
+	@$(MAKE) -s --no-print-directory -j2 PURPOSE=test $(VENV)/.linked
 
 .PHONY: upgrade
 upgrade: $(VENV)/.created ## Move constraints.txt to the newest versions that pyproject.toml allows
@@ -153,5 +153,6 @@ $(BUILT): $(SOURCES) $(MODULES) | $(PACKAGES)
 
 # JupyterLab finds the extension of this checkout through a link, so a build is all that it takes.
 $(VENV)/.linked: $(PACKAGES) $(BUILT)
-	@$(BIN)/jupyter-builder develop . --overwrite >/dev/null
+	@$(BIN)/jupyter-builder develop . --overwrite >/dev/null 2>$(VENV)/develop.log || \
+	  { cat $(VENV)/develop.log >&2; exit 1; }
 	@touch $@

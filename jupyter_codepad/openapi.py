@@ -39,7 +39,8 @@ def rules_of(handler: type[CodepadHandler]) -> dict[str, Rule]:
 
 def template(pattern: str) -> str:
     """A route's pattern as an OpenAPI path: ``(?P<room_id>…)`` becomes ``{room_id}``."""
-    return "/" + re.sub(r"\(\?P<(\w+)>(?:[^()]|\([^()]*\))*\)", r"{\1}", pattern)
+    path = re.sub(r"\(\?P<(\w+)>(?:[^()]|\([^()]*\))*\)", r"{\1}", pattern)
+    return "/" + path.replace("\\", "")
 
 
 def describe(routes: list[Route], *, version: str, prefix: str) -> dict[str, Any]:

@@ -8,6 +8,7 @@ export default tseslint.config(
     rules: {
       '@typescript-eslint/consistent-type-imports': 'off',
       '@typescript-eslint/no-explicit-any': 'error',
+      '@typescript-eslint/no-namespace': 'off',
       '@typescript-eslint/explicit-function-return-type': ['error', { allowExpressions: true }],
       eqeqeq: 'error',
       'no-console': 'error',

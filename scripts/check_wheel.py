@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import re
+import socket
 import subprocess
 import sys
 import tempfile
@@ -82,15 +83,21 @@ def check_installed(binaries: Path, env: dict[str, str], home: Path) -> None:
     ):
         if not re.search(r"jupyter[-_]codepad.*\n?.*OK", re.sub(r"\x1b\[\d*m", "", listed)):
             sys.exit(f"the extension is not listed as OK:\n{listed}")
-    command = [str(jupyter), "codepad", "--port", "18923", "--root-dir", str(home)]
-    server = subprocess.Popen(
-        command, env=env, text=True, stdout=subprocess.PIPE, stderr=sys.stderr
-    )
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = str(probe.getsockname()[1])
+    command = [str(jupyter), "codepad", "--port", port, "--root-dir", str(home)]
+    log = home / "server.log"
+    with log.open("w") as errors:
+        server = subprocess.Popen(
+            command, env=env, text=True, stdout=subprocess.PIPE, stderr=errors
+        )
     try:
         assert server.stdout is not None
-        link = next(
-            m[0] for m in (re.search(r"http\S+/codepad/join/\S+", x) for x in server.stdout) if m
-        )
+        found = (re.search(r"http\S+/codepad/join/\S+", line) for line in server.stdout)
+        link = next((match[0] for match in found if match), None)
+        if link is None:
+            sys.exit(f"no link was printed:\n{log.read_text()}")
         page = urllib.request.urlopen(link, timeout=30).read().decode()
         styles = re.search(r'href="([^"]+\.css)"', page)
         assert "name" in page and styles, page

@@ -29,12 +29,13 @@ export function sizeLimit(limit: number, refused: (words: string) => void): Exte
     transaction.changes.iterChanges((_fa, _ta, _fb, _tb, inserted) => {
       added += bytesOf(inserted.toString());
     });
-    if (added === 0 || transaction.newDoc.length <= transaction.startState.doc.length) {
+    // A UTF-16 unit is at most three bytes of UTF-8: only near the limit it is counted exactly.
+    if (added === 0 || transaction.newDoc.length * 3 <= limit) {
       return true;
     }
-    // A character is at most three bytes of UTF-8: only near the limit it is counted exactly.
-    if (transaction.newDoc.length * 3 <= limit || bytesOf(transaction.newDoc.toString()) <= limit) {
-      return true;
+    const size = bytesOf(transaction.newDoc.toString());
+    if (size <= limit || size <= bytesOf(transaction.startState.doc.toString())) {
+      return true; // also where a text that is too large already becomes smaller
     }
     refused(
       `That is ${sizeWords(added)}; this pad holds at most ${sizeWords(limit)}. Nothing was inserted.`

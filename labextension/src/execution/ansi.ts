@@ -10,7 +10,6 @@ const COLORS = ['black', 'red', 'green', 'yellow', 'blue', 'magenta', 'cyan', 'w
 
 /** What is not printed: an escape sequence, a line feed, a carriage return, or another control. */
 const TOKEN =
-  // eslint-disable-next-line no-control-regex
   /\u001b(?:\[([0-9;:?]*)[ -/]*([@-~])|\][^\u0007\u001b]*(?:\u0007|\u001b\\)?|[@-Z\\-_])|[\u0000-\u0008\u000a-\u001f\u007f]/g;
 
 interface IStyle {

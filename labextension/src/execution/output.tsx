@@ -40,7 +40,6 @@ function Terminal(props: { text: string; kind: string }): JSX.Element {
 
 function Html(props: { html: string }): JSX.Element {
   const clean = useMemo(() => sanitizeHtml(props.html), [props.html]);
-  // eslint-disable-next-line react/no-danger -- sanitized in the line above
   return <div className="cp-out cp-out-html" tabIndex={0} dangerouslySetInnerHTML={{ __html: clean }} />;
 }
 

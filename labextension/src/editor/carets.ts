@@ -39,13 +39,17 @@ const COLOR = /^#[0-9a-f]{6}$/i;
 class CaretWidget extends WidgetType {
   constructor(
     readonly name: string,
-    readonly color: string
+    readonly color: string,
+    /** Where the caret is, as its owner said: a caret that moved is drawn anew, and shows its name. */
+    readonly place: string
   ) {
     super();
   }
 
   override eq(other: CaretWidget): boolean {
-    return other.name === this.name && other.color === this.color;
+    return (
+      other.name === this.name && other.color === this.color && other.place === this.place
+    );
   }
 
   toDOM(): HTMLElement {
@@ -54,6 +58,7 @@ class CaretWidget extends WidgetType {
     caret.dataset.testid = 'remote-caret';
     caret.dataset.name = this.name;
     caret.style.borderColor = this.color;
+    caret.style.setProperty('--cp-caret-color', this.color);
     caret.setAttribute('aria-hidden', 'true');
     const label = document.createElement('span');
     label.className = 'cp-caret-label';
@@ -118,7 +123,11 @@ function drawn(text: Y.Text, awareness: Awareness, length: number): DecorationSe
         const mark = Decoration.mark({ class: `cp-selection ${colorClass(color)}` });
         ranges.push(mark.range(Math.min(anchor, head), Math.max(anchor, head)));
       }
-      const widget = new CaretWidget(state.user.display_name || state.user.name, color);
+      const widget = new CaretWidget(
+        state.user.display_name || state.user.name,
+        color,
+        JSON.stringify(cursor.head)
+      );
       ranges.push(Decoration.widget({ widget, side: 1 }).range(head));
     }
   });
@@ -199,7 +208,21 @@ const caretTheme = EditorView.baseTheme({
     overflow: 'hidden',
     textOverflow: 'ellipsis',
     pointerEvents: 'none',
-    zIndex: '10'
+    zIndex: '10',
+    // The name goes after a while, so that it does not stand on the code for ever.
+    animation: 'cp-fade 0.4s 6s forwards'
+  },
+  '.cp-caret:hover .cp-caret-label': { animation: 'none' },
+  '@keyframes cp-fade': { to: { opacity: 0 } },
+  '.cp-caret::before': {
+    content: '""',
+    position: 'absolute',
+    top: '-3px',
+    left: '-4px',
+    width: '6px',
+    height: '6px',
+    borderRadius: '50%',
+    backgroundColor: 'var(--cp-caret-color)'
   },
   '.cm-line:first-child .cp-caret-label': { top: '1.25em' }
 });

@@ -15,14 +15,15 @@ import {
   syntaxHighlighting
 } from '@codemirror/language';
 import { highlightSelectionMatches, searchKeymap } from '@codemirror/search';
-import { EditorState, type Extension, Prec } from '@codemirror/state';
+import { EditorState, type Extension, Prec, type Transaction } from '@codemirror/state';
 import {
   drawSelection,
   EditorView,
   highlightActiveLine,
   highlightActiveLineGutter,
   keymap,
-  lineNumbers
+  lineNumbers,
+  ViewPlugin
 } from '@codemirror/view';
 import { tags } from '@lezer/highlight';
 import { yCollab, yUndoManagerKeymap } from 'y-codemirror.next';
@@ -44,7 +45,8 @@ export interface IEditorOptions {
   limitBytes: number;
   cspNonce: string;
   onRefused: (words: string) => void;
-  onRun: () => void;
+  /** `advance`: the keys also ask to go on to what comes next (a notebook's next cell). */
+  onRun: (advance: boolean) => void;
   /** Grows with its text instead of scrolling (cells). */
   inline?: boolean;
 }
@@ -104,27 +106,53 @@ function typing(awareness: Awareness): Extension {
   });
 }
 
+/**
+ * Typing over a selection, without the browser's help: Chromium would carry the selection's colours
+ * over in a style attribute, which the page's policy forbids (harmless, but an error in the console).
+ */
+const typeOver = EditorView.domEventHandlers({
+  beforeinput: (event, view) => {
+    const { ranges, main } = view.state.selection;
+    const text = event.data;
+    const plain = event.inputType === 'insertText' && !event.isComposing && !view.composing;
+    if (!plain || !text || main.empty || ranges.length > 1 || view.state.readOnly) {
+      return false;
+    }
+    const insert = (): Transaction =>
+      view.state.update(view.state.replaceSelection(text), { userEvent: 'input.type', scrollIntoView: true });
+    const handlers = view.state.facet(EditorView.inputHandler);
+    if (!handlers.some(handler => handler(view, main.from, main.to, text, insert))) {
+      view.dispatch(insert());
+    }
+    return true;
+  }
+});
+
 export function createEditor(options: IEditorOptions): EditorView {
   const { text, awareness, readOnly } = options;
   // Undo is one's own: it only knows what this editor has typed.
   const undoManager = new Y.UndoManager(text, { captureTimeout: 500 });
-  const run = (): boolean => {
-    options.onRun();
+  const run = (advance: boolean): boolean => {
+    options.onRun(advance);
     return true;
   };
   const extensions: Extension[] = [
     options.cspNonce ? EditorView.cspNonce.of(options.cspNonce) : [],
     Prec.highest(
       keymap.of([
-        { key: 'Mod-Enter', run },
-        { key: 'Shift-Enter', run },
-        // The way out for the keyboard: Tab indents until Escape was pressed.
-        { key: 'Escape', run: view => (view.contentDOM.blur(), false) }
+        { key: 'Mod-Enter', run: () => run(false) },
+        { key: 'Shift-Enter', run: () => run(true) }
       ])
     ),
+    // Positions are those of the shared text: a carriage return in it is a character like any other.
+    EditorState.lineSeparator.of('\n'),
+    EditorView.clipboardInputFilter.of(pasted => pasted.replace(/\r\n?/g, '\n')),
+    ViewPlugin.define(() => ({ destroy: () => undoManager.destroy() })),
+    typeOver,
     lineNumbers(),
     readOnly ? [] : [highlightActiveLine(), highlightActiveLineGutter()],
     drawSelection(),
+    options.language === 'markdown' ? EditorView.lineWrapping : [],
     indentOnInput(),
     indentUnit.of('    '),
     bracketMatching(),
@@ -137,7 +165,7 @@ export function createEditor(options: IEditorOptions): EditorView {
       ...defaultKeymap,
       ...searchKeymap,
       ...completionKeymap,
-      indentWithTab
+      indentWithTab // but after Escape, Tab leaves the editor: CodeMirror sees to that
     ]),
     options.language === 'python' ? python() : [],
     syntaxHighlighting(colors),
@@ -147,7 +175,8 @@ export function createEditor(options: IEditorOptions): EditorView {
     EditorView.editable.of(!readOnly),
     EditorView.contentAttributes.of({
       'aria-label': options.label,
-      ...(readOnly ? { tabindex: '0', 'aria-readonly': 'true' } : {})
+      tabindex: '0',
+      ...(readOnly ? { 'aria-readonly': 'true' } : {})
     }),
     sizeLimit(options.limitBytes, options.onRefused),
     yCollab(text, null, { undoManager }),

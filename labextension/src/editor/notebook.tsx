@@ -1,5 +1,5 @@
 /** A notebook pad: its cells, each an editor on the cell's shared text, with their output. */
-import { useEffect, useReducer } from 'react';
+import { useEffect, useReducer, useRef } from 'react';
 import * as Y from 'yjs';
 import { readOutputs, type RunsModel } from '../execution/model';
 import { OutputView } from '../execution/output';
@@ -65,9 +65,16 @@ function CellView(props: INotebookProps & { cell: Cell; cells: Y.Array<Cell>; in
       void runs.run(id);
     }
   };
+  const article = useRef<HTMLElement>(null);
+  const runAndAdvance = (advance: boolean): void => {
+    run();
+    if (advance) {
+      article.current?.nextElementSibling?.querySelector<HTMLElement>('.cm-content')?.focus();
+    }
+  };
   const here = (): number => cells.toArray().indexOf(cell);
   return (
-    <article className="cp-cell" data-testid="cell" data-cell={id} aria-label={`Cell ${index + 1}`}>
+    <article ref={article} className="cp-cell" data-testid="cell" data-cell={id} aria-label={`Cell ${index + 1}`}>
       <div className="cp-cell-side">
         {code && (
           <>
@@ -89,7 +96,7 @@ function CellView(props: INotebookProps & { cell: Cell; cells: Y.Array<Cell>; in
           cspNonce={props.cspNonce}
           inline
           onRefused={props.onRefused}
-          onRun={run}
+          onRun={runAndAdvance}
           onReady={props.onReady}
         />
         {outputs instanceof Y.Array &&
@@ -112,6 +119,13 @@ function CellView(props: INotebookProps & { cell: Cell; cells: Y.Array<Cell>; in
 export default function NotebookView(props: INotebookProps): JSX.Element {
   const cells = props.provider.doc.getArray<Cell>('cells');
   useShared(cells as Y.AbstractType<unknown>, false);
+  const { onReady } = props;
+  const empty = cells.length === 0;
+  useEffect(() => {
+    if (empty) {
+      onReady(); // no editor will say so
+    }
+  }, [empty]);
   return (
     <div className="cp-notebook" data-testid="notebook">
       {cells.toArray().map((cell, index) => (

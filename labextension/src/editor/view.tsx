@@ -15,7 +15,7 @@ export interface ITextEditorProps {
   cspNonce: string;
   inline?: boolean;
   onRefused: (words: string) => void;
-  onRun: () => void;
+  onRun: (advance: boolean) => void;
   onReady?: () => void;
 }
 
@@ -37,7 +37,7 @@ export function TextEditor(props: ITextEditorProps): JSX.Element {
       cspNonce: latest.current.cspNonce,
       inline: latest.current.inline,
       onRefused: words => latest.current.onRefused(words),
-      onRun: () => latest.current.onRun()
+      onRun: advance => latest.current.onRun(advance)
     });
     latest.current.onReady?.();
     return () => view.destroy();

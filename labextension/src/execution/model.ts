@@ -21,6 +21,7 @@ export interface IRunEntry {
   color: string;
   status: RunStatus;
   durationMs: number | null;
+  queuedAt: string | null;
   startedAt: string | null;
   executionCount: number | null;
   truncated: boolean;
@@ -45,7 +46,8 @@ export class RunsModel {
   private readonly _kernel: Y.Map<unknown>;
   private readonly _changed = new Signal<this, void>(this);
   private readonly _failed = new Signal<this, string>(this);
-  private _asking = false;
+  /** What was asked for and is not answered yet. */
+  private readonly _asked = new Set<string>();
   /** Converted entries, kept until their shared map changes: long outputs are not copied twice. */
   private readonly _entries = new WeakMap<Y.Map<unknown>, IRunEntry>();
 
@@ -86,7 +88,7 @@ export class RunsModel {
 
   /** Whether a request is on its way. */
   get asking(): boolean {
-    return this._asking;
+    return this._asked.size > 0;
   }
 
   get changed(): ISignal<this, void> {
@@ -100,20 +102,22 @@ export class RunsModel {
 
   async run(cellId?: string): Promise<void> {
     const body = cellId ? { document: 'pad', cell_id: cellId } : { document: 'pad' };
-    await this._ask(() => this._api.request<IRun>('POST', `rooms/${this._roomId}/runs`, body));
+    await this._ask(`run ${cellId ?? ''}`, () =>
+      this._api.request<IRun>('POST', `rooms/${this._roomId}/runs`, body)
+    );
   }
 
   async stop(): Promise<void> {
     const run = this.current;
     if (run) {
       const path = `rooms/${this._roomId}/runs/${run.id}/interrupt`;
-      await this._ask(() => this._api.request<IRun>('POST', path));
+      await this._ask('stop', () => this._api.request<IRun>('POST', path));
     }
   }
 
   async restart(): Promise<void> {
     const path = `rooms/${this._roomId}/kernel/restart`;
-    await this._ask(() => this._api.request('POST', path));
+    await this._ask('restart', () => this._api.request('POST', path));
   }
 
   dispose(): void {
@@ -122,18 +126,18 @@ export class RunsModel {
     Signal.clearData(this);
   }
 
-  private async _ask(request: () => Promise<unknown>): Promise<void> {
-    if (this._asking) {
+  private async _ask(what: string, request: () => Promise<unknown>): Promise<void> {
+    if (this._asked.has(what)) {
       return;
     }
-    this._asking = true;
+    this._asked.add(what);
     this._changed.emit();
     try {
       await request();
     } catch (error) {
       this._failed.emit(wordsOf(error));
     } finally {
-      this._asking = false;
+      this._asked.delete(what);
       this._changed.emit();
     }
   }
@@ -160,6 +164,7 @@ function readEntry(map: Y.Map<unknown>): IRunEntry {
     color: String(map.get('color') ?? ''),
     status: (map.get('status') as RunStatus | undefined) ?? 'queued',
     durationMs: (map.get('duration_ms') as number | null | undefined) ?? null,
+    queuedAt: (map.get('queued_at') as string | null | undefined) ?? null,
     startedAt: (map.get('started_at') as string | null | undefined) ?? null,
     executionCount: (map.get('execution_count') as number | null | undefined) ?? null,
     truncated: map.get('truncated') === true,

@@ -5,7 +5,7 @@ import type { Output } from './model';
 import { sanitizeHtml } from './sanitize';
 
 /** Longest text drawn at once: browsers freeze long before the server's limit would matter. */
-const SHOWN_CHARACTERS = 200_000;
+const SHOWN_CHARACTERS = 100_000;
 const BASE64 = /^[a-z0-9+/=\s]+$/i;
 
 function textOf(value: unknown): string {
@@ -21,7 +21,7 @@ function Terminal(props: { text: string; kind: string }): JSX.Element {
     return { spans: ansiSpans(props.text.slice(hiddenCount)), hidden: hiddenCount };
   }, [props.text]);
   return (
-    <pre className={`cp-out cp-out-${props.kind}`} tabIndex={0}>
+    <pre className={`cp-out cp-out-${props.kind}`} tabIndex={props.kind === 'error' ? 0 : undefined}>
       {hidden > 0 && (
         <span className="cp-muted">{`… ${hidden.toLocaleString()} earlier characters are not shown\n`}</span>
       )}

@@ -23,6 +23,8 @@ const KERNEL_WORDS: Record<KernelStatus, string> = {
   unavailable: 'Off'
 };
 
+const TIME = new Intl.DateTimeFormat(undefined, { hour: '2-digit', minute: '2-digit' });
+
 /** A duration as people read it. */
 export function durationWords(ms: number): string {
   if (ms < 1000) {
@@ -72,16 +74,41 @@ export function Icon(props: { path: string }): JSX.Element {
   );
 }
 
+/** When a run began and how long it took, or how long it has been running. */
+function RunTime(props: { run: IRunEntry }): JSX.Element {
+  const { run } = props;
+  const running = run.status === 'running';
+  // The server's clock may differ from this one: a run is timed from when it was first seen here.
+  const seen = useRef(Date.now());
+  const [now, setNow] = useState(seen.current);
+  useEffect(() => {
+    if (!running) {
+      return;
+    }
+    seen.current = Date.now();
+    const timer = setInterval(() => setNow(Date.now()), 1000);
+    return () => clearInterval(timer);
+  }, [running]);
+  const began = run.startedAt ?? run.queuedAt;
+  const seconds = Math.floor((now - seen.current) / 1000);
+  const took = run.durationMs !== null ? durationWords(run.durationMs) : '';
+  return (
+    <span className="cp-muted cp-run-time">
+      {running && seconds > 0 ? durationWords(seconds * 1000) : took}
+      {began && <time dateTime={began}>{TIME.format(new Date(began))}</time>}
+    </span>
+  );
+}
+
 const RunEntryView = memo(function RunEntryView(props: { run: IRunEntry }): JSX.Element {
   const { run } = props;
-  const duration = run.durationMs !== null ? durationWords(run.durationMs) : '';
   return (
     <article className="cp-run" data-testid="run-entry" data-status={run.status} aria-label={`Run by ${run.name}`}>
       <header className="cp-run-head">
         <span className="cp-dot" style={{ backgroundColor: run.color }} aria-hidden="true" />
         <span className="cp-run-name">{run.name}</span>
         <span className={`cp-run-status cp-run-${run.status}`}>{STATUS_WORDS[run.status]}</span>
-        {duration && <span className="cp-muted cp-run-time">{duration}</span>}
+        <RunTime run={run} />
       </header>
       {run.outputs.map((output, i) => (
         <OutputView key={i} output={output} />
@@ -95,11 +122,26 @@ const RunEntryView = memo(function RunEntryView(props: { run: IRunEntry }): JSX.
   );
 });
 
+export function KernelLine(props: { model: RunsModel }): JSX.Element {
+  useSignal(props.model.changed);
+  const { status, message } = props.model.kernel;
+  return (
+    <footer className="cp-kernel" data-testid="kernel" data-status={status}>
+      <span className={`cp-dot cp-kernel-${status}`} aria-hidden="true" />
+      <span>{`Kernel: ${KERNEL_WORDS[status] ?? status}`}</span>
+      {message && (
+        <span className="cp-muted cp-kernel-words" title={message}>
+          {message}
+        </span>
+      )}
+    </footer>
+  );
+}
+
 export function RunsView(props: { model: RunsModel; rights: IRunRights; notebook?: boolean }): JSX.Element {
   const { model, rights } = props;
   useSignal(model.changed);
   const runs = model.runs;
-  const kernel = model.kernel;
   const list = useRef<HTMLDivElement>(null);
   const [pinned, setPinned] = useState(true);
   const [said, setSaid] = useState('');
@@ -137,18 +179,16 @@ export function RunsView(props: { model: RunsModel; rights: IRunRights; notebook
         )}
         {runs.length === 0 && !rights.unavailable && (
           <p className="cp-empty">
-            {rights.mayRun ? 'Nothing has been run yet. Press Run, or Shift+Enter in the code.' : 'Nothing has been run yet.'}
+            {rights.mayRun && !props.notebook
+              ? 'Nothing has been run yet. Press Run, or Shift+Enter in the code.'
+              : 'Nothing has been run yet.'}
           </p>
         )}
         {runs.map(run => (
           <RunEntryView key={run.id} run={run} />
         ))}
       </div>
-      <footer className="cp-kernel" data-testid="kernel" data-status={kernel.status}>
-        <span className={`cp-dot cp-kernel-${kernel.status}`} aria-hidden="true" />
-        <span>{`Kernel: ${KERNEL_WORDS[kernel.status] ?? kernel.status}`}</span>
-        {kernel.message && <span className="cp-muted cp-kernel-words">{kernel.message}</span>}
-      </footer>
+      <KernelLine model={model} />
       <div className="cp-visually-hidden" aria-live="polite">
         {said}
       </div>

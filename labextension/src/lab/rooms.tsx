@@ -65,7 +65,11 @@ export const roomsPlugin: JupyterFrontEndPlugin<RoomsModel> = {
     commands.addCommand(CommandIDs.open, {
       label: 'Open a Room’s Pad',
       execute: withRoom(async room => {
-        await commands.execute('docmanager:open', { path: room.pad_path });
+        // The file browser knows the drive of shared documents; opened without it a pad is not live.
+        await commands.execute('filebrowser:open-path', {
+          path: room.pad_path,
+          dontShowBrowser: true
+        });
         if (room.state === 'open') {
           await commands.execute(CommandIDs.showOutput, { roomId: room.id });
         }

@@ -18,11 +18,15 @@ export function EndScreen(props: {
   words: string;
   unsaved?: boolean;
   text?: string;
+  /** Where the person can come in again, if anywhere. */
+  back?: string | null;
+  icon?: string;
 }): JSX.Element {
   const title = props.title ?? TITLES[props.code ?? 0] ?? 'The room has ended';
   const again = props.code === 1009 || props.code === 4400 || props.code === 4413;
   return (
     <main className="cp-end" data-testid="end-screen" data-code={props.code}>
+      {props.icon && <img src={props.icon} alt="Codepad" width={32} height={32} />}
       <h1>{title}</h1>
       <p>{props.words}</p>
       {props.unsaved && props.text !== undefined && (
@@ -30,6 +34,11 @@ export function EndScreen(props: {
           <p role="alert">Your last changes did not reach the server. This is the text as you saw it:</p>
           <textarea readOnly value={props.text} aria-label="Your text" rows={12} />
         </>
+      )}
+      {props.back && (
+        <a className="cp-button cp-primary" href={props.back}>
+          Join again
+        </a>
       )}
       {again && (
         <button className="cp-button cp-primary" onClick={() => location.reload()}>

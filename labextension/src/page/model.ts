@@ -1,5 +1,6 @@
 /** The state of the room page: the room, its documents, and what the person is told. */
 import { Signal, type ISignal } from '@lumino/signaling';
+import type * as Y from 'yjs';
 import { Api, pageTransport, wordsOf } from '../api';
 import { RunsModel } from '../execution/model';
 import { PeopleModel } from '../people/model';
@@ -9,6 +10,8 @@ import { readInvite, takeInvite } from './invite';
 import { ThemeModel } from './theme';
 
 const TOAST_MS = 6000;
+const RUN_WAITS_MS = 1000;
+const LEAVE_WAITS_MS = 3000;
 
 export class PageModel {
   readonly api: Api;
@@ -57,10 +60,28 @@ export class PageModel {
     return this._room.permissions.includes(permission);
   }
 
-  /** Why nobody can run code here, or null. */
+  /** Why code cannot be run now, or null. */
   get runUnavailable(): string | null {
     const { sandbox } = this.config;
+    if (this.pad.status === 'offline') {
+      return 'The connection is lost: code can be run again when the server is back.';
+    }
     return sandbox.running_allowed ? null : (sandbox.reason ?? 'Code cannot be run here.');
+  }
+
+  /** Run what this person sees: the server has it before it is asked to run it. */
+  async run(): Promise<void> {
+    await this._saved(RUN_WAITS_MS);
+    await this.runs.run();
+  }
+
+  /** The text of the pad as it is here, of a notebook that of all its cells. */
+  padText(): string {
+    if (this._room.pad_type === 'file') {
+      return this.pad.doc.getText('source').toString();
+    }
+    const cells = this.pad.doc.getArray<Y.Map<unknown>>('cells').toArray();
+    return cells.map(cell => String(cell.get('source'))).join('\n\n');
   }
 
   /** Show words for some seconds. */
@@ -93,14 +114,37 @@ export class PageModel {
   }
 
   async leave(): Promise<void> {
-    try {
-      await this.api.request('POST', `rooms/${this.config.roomId}/leave`);
-    } catch (error) {
-      this.tell(wordsOf(error));
+    await this._saved(LEAVE_WAITS_MS);
+    if (this.pad.unsaved && !window.confirm('Your last changes are not saved yet. Leave all the same?')) {
       return;
     }
-    this._left = true;
+    this._left = true; // before the server cuts the line: that is no surprise now
     this._changed.emit();
+    try {
+      await this.api.request('POST', `rooms/${this.config.roomId}/leave`);
+      this.pad.dispose();
+      this.runs.provider.dispose();
+    } catch (error) {
+      this._left = false;
+      this.tell(wordsOf(error));
+    }
+  }
+
+  /** Wait until the server has everything on disk, or for the time given. */
+  private async _saved(milliseconds: number): Promise<void> {
+    const deadline = Date.now() + milliseconds;
+    while (this.pad.status === 'saving' && Date.now() < deadline) {
+      await new Promise<void>(resolve => {
+        const timer = setTimeout(done, deadline - Date.now());
+        const { pad } = this;
+        function done(): void {
+          clearTimeout(timer);
+          pad.statusChanged.disconnect(done);
+          resolve();
+        }
+        pad.statusChanged.connect(done);
+      });
+    }
   }
 
   get left(): boolean {

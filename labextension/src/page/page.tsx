@@ -1,8 +1,8 @@
 /** The room page: top bar, editor, output, people. */
-import { lazy, Suspense, useEffect, useState } from 'react';
+import { type KeyboardEvent, lazy, Suspense, useEffect, useState } from 'react';
 import { TextEditor } from '../editor/view';
-import { RunControls, RunsView } from '../execution/view';
-import { PeopleView, TypingLine } from '../people/view';
+import { KernelLine, RunControls, RunsView } from '../execution/view';
+import { PeopleNews, PeopleView, TypingLine } from '../people/view';
 import { useSignal } from '../react';
 import { EndScreen } from './end';
 import type { PageModel } from './model';
@@ -33,22 +33,23 @@ export function Page(props: { model: PageModel }): JSX.Element {
   const [showPeople, setShowPeople] = useState(false);
   const { pad, room } = model;
 
+  const icon = `${model.config.baseUrl}static/icon.svg`;
   if (model.left) {
-    return <EndScreen title="You have left the room" words="You can come back by the link you were sent." />;
+    return <EndScreen icon={icon} title="You have left the room" words="You can come back by the link you were sent." back={model.ownLink()} />;
   }
   if (pad.end) {
-    return <EndScreen code={pad.end.code} words={pad.end.reason} unsaved={pad.unsaved} text={pad.doc.getText('source').toString()} />;
+    return <EndScreen icon={icon} code={pad.end.code} words={pad.end.reason} unsaved={pad.unsaved} text={model.padText()} />;
   }
   const rights = { mayRun: model.may('run'), unavailable: model.runUnavailable };
   const run = (): void => {
     if (rights.mayRun && !rights.unavailable) {
       setTab(current => (current === 'code' && window.innerWidth < 700 ? 'output' : current));
-      void model.runs.run();
+      void model.run();
     }
   };
   const notebook = room.pad_type === 'notebook';
   return (
-    <div className="cp-page" data-tab={tab} data-people={showPeople}>
+    <div className="cp-page" data-pad={room.pad_type} data-tab={tab} data-people={showPeople}>
       <TopBar model={model} showPeople={showPeople} togglePeople={() => setShowPeople(!showPeople)} />
       {pad.status === 'offline' && (
         <div className="cp-banner" data-testid="banner" role="alert">
@@ -60,13 +61,7 @@ export function Page(props: { model: PageModel }): JSX.Element {
           You are watching. Only members can change or run the code.
         </div>
       )}
-      <nav className="cp-tabs" role="tablist" aria-label="Parts of the room">
-        {TABS.map(([id, words]) => (
-          <button key={id} role="tab" className="cp-tab" aria-selected={tab === id} data-testid={`tab-${id}`} onClick={() => setTab(id)}>
-            {words}
-          </button>
-        ))}
-      </nav>
+      <Tabs tabs={notebook ? TABS.filter(([id]) => id !== 'output') : TABS} tab={tab} onTab={setTab} />
       <main className="cp-main">
         <section className="cp-code" aria-label="Pad">
           <div className="cp-toolbar">
@@ -77,6 +72,7 @@ export function Page(props: { model: PageModel }): JSX.Element {
             <Loading />
           ) : notebook ? (
             <Suspense fallback={<Loading />}>
+              {rights.unavailable && <p className="cp-warning">{rights.unavailable}</p>}
               <NotebookView
                 provider={pad}
                 runs={model.runs}
@@ -87,6 +83,7 @@ export function Page(props: { model: PageModel }): JSX.Element {
                 onRefused={words => model.tell(words)}
                 onReady={markEditable}
               />
+              <KernelLine model={model.runs} />
             </Suspense>
           ) : (
             <TextEditor
@@ -103,14 +100,43 @@ export function Page(props: { model: PageModel }): JSX.Element {
             />
           )}
         </section>
-        <Splitter />
-        <RunsView model={model.runs} rights={rights} notebook={notebook} />
+        {!notebook && (
+          <>
+            <Splitter />
+            <RunsView model={model.runs} rights={rights} />
+          </>
+        )}
         <aside className="cp-side" aria-label="People in the room">
           <PeopleView model={model.people} />
         </aside>
       </main>
+      <PeopleNews model={model.people} />
       <Toast words={model.toast} />
     </div>
+  );
+}
+
+function Tabs(props: { tabs: [Tab, string][]; tab: Tab; onTab: (tab: Tab) => void }): JSX.Element {
+  const { tabs, tab, onTab } = props;
+  const move = (event: KeyboardEvent<HTMLElement>): void => {
+    const step = event.key === 'ArrowRight' ? 1 : event.key === 'ArrowLeft' ? -1 : 0;
+    const index = (tabs.findIndex(([id]) => id === tab) + step + tabs.length) % tabs.length;
+    const next = tabs[index];
+    if (step && next) {
+      onTab(next[0]);
+      (event.currentTarget.children[index] as HTMLElement).focus();
+    }
+  };
+  return (
+    <nav className="cp-tabs" aria-label="Parts of the room">
+      <div className="cp-tab-list" role="tablist" aria-label="Parts of the room" onKeyDown={move}>
+        {tabs.map(([id, words]) => (
+          <button key={id} role="tab" className="cp-tab" tabIndex={tab === id ? 0 : -1} aria-selected={tab === id} data-testid={`tab-${id}`} onClick={() => onTab(id)}>
+            {words}
+          </button>
+        ))}
+      </div>
+    </nav>
   );
 }
 

@@ -32,7 +32,7 @@ export function TopBar(props: { model: PageModel; showPeople: boolean; togglePeo
         {here.slice(0, AVATARS).map(person => (
           <Avatar key={person.id} person={person} />
         ))}
-        {here.length > AVATARS && <span className="cp-avatar cp-more">{`+${here.length - AVATARS}`}</span>}
+        {here.length > AVATARS && <span className="cp-avatar cp-more" data-initials={`+${here.length - AVATARS}`} />}
         {here.length === 0 && <Icon path={PEOPLE} />}
       </button>
       <CopyLink model={model} />
@@ -40,7 +40,7 @@ export function TopBar(props: { model: PageModel; showPeople: boolean; togglePeo
         <Icon path={dark ? SUN : MOON} />
       </button>
       {model.room.me?.guest && (
-        <button className="cp-button" data-testid="leave" onClick={() => void model.leave()}>
+        <button className="cp-button" data-testid="leave" aria-label="Leave" title="Leave the room" onClick={() => void model.leave()}>
           <Icon path={EXIT} /> <span className="cp-wide">Leave</span>
         </button>
       )}
@@ -96,7 +96,7 @@ function CopyLink(props: { model: PageModel }): JSX.Element | null {
   const invite = (role: Role): void => void model.newLink(role).then(copy);
   return (
     <div className="cp-popover-anchor" ref={box}>
-      <button className="cp-button" data-testid="copy-link" aria-expanded={mayInvite ? open : undefined} onClick={() => (mayInvite ? setOpen(!open) : void copy(own))}>
+      <button className="cp-button" data-testid="copy-link" aria-label="Copy link" title="Copy a link to this room" aria-expanded={mayInvite ? open : undefined} onClick={() => (mayInvite ? setOpen(!open) : void copy(own))}>
         <Icon path={LINK} /> <span className="cp-wide">Copy link</span>
       </button>
       {open && (

@@ -109,7 +109,7 @@ export function NewRoomForm(props: INewRoomFormProps): JSX.Element {
             ))}
           </select>
           <label htmlFor="cp-new-starter">Starter text</label>
-          <textarea id="cp-new-starter" data-testid="new-room-starter" className="jp-mod-styled" rows={5} spellCheck={false} value={fields.starter} placeholder={language?.starter_text} onChange={event => set({ starter: event.target.value })} />
+          <textarea id="cp-new-starter" data-testid="new-room-starter" className="jp-mod-styled" rows={3} spellCheck={false} value={fields.starter} placeholder={language?.starter_text} onChange={event => set({ starter: event.target.value })} />
         </>
       )}
       <label htmlFor="cp-new-hours">Ends after (hours)</label>

@@ -17,7 +17,7 @@ export const EVENT = 101;
 
 const SILENCE_MS = 45_000;
 const RETRY_FIRST_MS = 300;
-const RETRY_LAST_MS = 10_000;
+const RETRY_LAST_MS = 5_000;
 
 /** Close codes after which the same connection will be refused again. */
 const FINAL_CODES = new Set([1009, 4400, 4401, 4403, 4404, 4410, 4411, 4412, 4413]);

@@ -78,6 +78,7 @@ it('says who types', () => {
 it('makes initials of any name', () => {
   expect(initials('Ada Lovelace')).toBe('AL');
   expect(initials('ada')).toBe('A');
+  expect(initials('Ada Lovelace (2)')).toBe('AL');
   expect(initials('🙂 x')).toBe('🙂X');
   expect(initials('')).toBe('');
 });

@@ -9,6 +9,7 @@ from typing import Any, Protocol
 
 from pycrdt import Doc, TransactionEvent, merge_updates
 
+from .awareness import page_state
 from .protocol import (
     AwarenessEntry,
     Kind,
@@ -39,15 +40,15 @@ class SyncClient(Protocol):
     may_edit: bool
     """Asked for every frame: it may change while the socket is open."""
     wants_acks: bool
-    size_limited: bool
-    """Whether the document's size limit holds for this client."""
+    trusted: bool
+    """A JupyterLab of this server's users: no size limit, free awareness states."""
     awareness_user: dict[str, Any]
     """Who this is, as the server knows it; replaces what the client says in its awareness."""
     client_id: int | None
     """The one Yjs client this socket speaks for, learnt from its first awareness frame."""
     updates_received: int
 
-    def send(self, frame: bytes) -> None:
+    def queue(self, frame: bytes) -> None:
         """Queue a frame; never raises, never waits."""
 
 
@@ -110,9 +111,9 @@ class SharedDocument:
     def attach(self, client: SyncClient) -> None:
         """Greet a new client: our state vector, and what the others are doing."""
         self.clients.add(client)
-        client.send(sync_frame(SyncStep.STATE, self.ydoc.get_state()))
+        client.queue(sync_frame(SyncStep.STATE, self.ydoc.get_state()))
         if self._states:
-            client.send(awareness_frame(list(self._states.values())))
+            client.queue(awareness_frame(list(self._states.values())))
 
     def detach(self, client: SyncClient) -> None:
         """Forget a client and tell the others that it is gone."""
@@ -135,7 +136,7 @@ class SharedDocument:
             entries = read_awareness(reader.var_bytes(), AWARENESS_ENTRIES_LIMIT)
             self._receive_awareness(client, entries)
         elif kind == Kind.QUERY_AWARENESS:
-            client.send(awareness_frame(list(self._states.values())))
+            client.queue(awareness_frame(list(self._states.values())))
         else:
             raise ProtocolError(f"frames of kind {kind} are not known here")
 
@@ -145,7 +146,7 @@ class SharedDocument:
                 missing = self.ydoc.get_update(content)
             except Exception as error:
                 raise ProtocolError("the state vector cannot be read") from error
-            client.send(sync_frame(SyncStep.MISSING, missing))
+            client.queue(sync_frame(SyncStep.MISSING, missing))
         elif step in (SyncStep.MISSING, SyncStep.UPDATE):
             # What may not be is dropped but counted: the client waits for no acknowledgement.
             if content != NOTHING and client.may_edit and not self._read_only:
@@ -158,7 +159,7 @@ class SharedDocument:
             raise ProtocolError(f"sync step {step} is not known here")
 
     def _apply(self, client: SyncClient, update: bytes) -> None:
-        if client.size_limited and self._overfull(len(update)):
+        if not client.trusted and self._overfull(len(update)):
             raise DocumentFull("this would make the document too large")
         self._source = client
         try:
@@ -188,7 +189,8 @@ class SharedDocument:
                 if self._states.pop(entry.client_id, None) is not None:
                     self._broadcast(awareness_frame([entry]), but=client)
                 continue
-            state = {**entry.state, "user": client.awareness_user}
+            said = entry.state if client.trusted else page_state(entry.state)
+            state = {**said, "user": client.awareness_user}
             self._states[entry.client_id] = AwarenessEntry(entry.client_id, entry.clock, state)
             self._states_turn[entry.client_id] = client
             self._schedule()
@@ -239,19 +241,19 @@ class SharedDocument:
         for client in self.clients:
             if client in speakers:
                 others = [e for e in entries if turn[e.client_id] is not client]
-                client.send(awareness_frame(others))
+                client.queue(awareness_frame(others))
             else:
-                client.send(frame)
+                client.queue(frame)
 
     def _broadcast(self, frame: bytes, *, but: SyncClient | None) -> None:
         for client in self.clients:
             if client is not but:
-                client.send(frame)
+                client.queue(frame)
 
     def _durable(self, acks: list[tuple[SyncClient, int]]) -> None:
         for client, count in acks:
             if client in self.clients:
-                client.send(ack_frame(count))
+                client.queue(ack_frame(count))
 
     async def durable(self) -> None:
         """Wait until all that is in the document now is on disk."""

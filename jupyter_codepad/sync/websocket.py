@@ -61,7 +61,7 @@ def user_state(access: Access) -> dict[str, Any]:
 class SyncClientMixin:
     """What a ``SharedDocument`` asks of a socket."""
 
-    size_limited = True
+    trusted = False
     wants_acks = False
     client_id: int | None = None
     updates_received = 0
@@ -72,7 +72,7 @@ class SyncClientMixin:
     sent_lately = False
     tells_news = False
 
-    def send(self, frame: bytes) -> None:
+    def queue(self, frame: bytes) -> None:
         """Queue a frame; a client that reads too slowly is cut and comes back with a fresh sync."""
         connection = self.ws_connection  # type: ignore[attr-defined]
         if connection is None or connection.is_closing():
@@ -89,7 +89,7 @@ class SyncClientMixin:
     def notify(self, message: dict[str, object]) -> None:
         """Send news of the room to clients that asked for them."""
         if self.tells_news:
-            self.send(event_frame(message))
+            self.queue(event_frame(message))
 
 
 class SyncHandler(SyncClientMixin, WebSocketMixin, WebSocketHandler, RoomHandler):
@@ -200,7 +200,7 @@ class SyncHandler(SyncClientMixin, WebSocketMixin, WebSocketHandler, RoomHandler
 
     def _keep_alive(self) -> None:
         if not self.sent_lately:
-            self.send(KEEP_ALIVE)
+            self.queue(KEEP_ALIVE)
         self.sent_lately = False
 
 
@@ -212,7 +212,7 @@ class CollaborationHandler(SyncClientMixin, YDocWebSocketHandler):  # type: igno
     share it; everything else stays as jupyter-collaboration does it.
     """
 
-    size_limited = False
+    trusted = True
     access: Access | None = None
     room_record: RoomRecord | None = None
     keep_alive: PeriodicCallback | None = None

@@ -80,15 +80,15 @@ async def test_nobody_speaks_for_another_client(server: JupyterServer) -> None:
     ada = await (await server.guest(room["id"], "Ada")).document().connect()
     bob = await (await server.guest(room["id"], "Bob")).document().connect()
     mallory = await (await server.guest(room["id"], "Mallory")).document().connect()
-    ada.say({"cursors": [1]})
+    ada.say({"typing": True})
     await until(lambda: ada.ydoc.client_id in bob.awareness, "Ada's state at Bob's")
-    for forged in ({"cursors": [666]}, None):
+    for forged in ({"typing": False}, None):
         for clock in range(3):
             mallory._clock = 1000 + clock
             mallory.say(forged, client_id=ada.ydoc.client_id)
-    mallory.say({"mark": 1})
+    mallory.say({"typing": False})
     await until(lambda: mallory.ydoc.client_id in bob.awareness, "Mallory's own state at Bob's")
-    assert bob.awareness[ada.ydoc.client_id]["cursors"] == [1]
+    assert bob.awareness[ada.ydoc.client_id]["typing"] is True
 
 
 async def test_awareness_is_not_echoed_and_leaves_with_its_client(server: JupyterServer) -> None:
@@ -241,3 +241,51 @@ async def test_clients_cannot_write_the_run_document(server: JupyterServer) -> N
     host.type("forged too")
     bob = await (await server.guest(room["id"], "Bob")).document("runs").connect()
     assert str(bob.text) == "" and not ada.closed
+
+
+async def test_documents_that_are_no_pads_stay_as_jupyter_collaboration_has_them(
+    server: JupyterServer,
+) -> None:
+    (server.root_dir / "plain.py").write_text("plain\n")
+    one, other = await lab_client(server, "plain.py"), await lab_client(server, "plain.py")
+    one.type("typed\n")
+    await until(lambda: str(other.text) == "plain\ntyped\n", "the text on the other side")
+    awareness = f"{server.ws_url}api/collaboration/room/JupyterLab:globalAwareness"
+    both = [await SyncClient(awareness, server.host.headers).connect() for _ in range(2)]
+    both[0].say({"user": {"name": "Anonymous"}})
+    await until(lambda: both[0].ydoc.client_id in both[1].awareness, "the awareness")
+    for client in (one, other, *both):
+        await client.disconnect()
+
+
+async def test_strangers_cannot_make_the_server_build_documents(server: JupyterServer) -> None:
+    url = f"{server.ws_url}api/collaboration/room/text:file:made-up"
+    with pytest.raises(Exception, match="403"):
+        await SyncClient(url, {}).connect()
+
+
+NULLS = {"type": None, "tname": None, "item": None, "assoc": 0}
+
+
+async def test_a_guests_caret_cannot_trip_other_editors(server: JupyterServer) -> None:
+    room = await server.room()
+    mallory = await (await server.guest(room["id"], "Mallory")).document().connect()
+    bob = await (await server.guest(room["id"], "Bob")).document().connect()
+    good = {**NULLS, "tname": "source"}
+    bad = [
+        NULLS,
+        {"tname": "state"},
+        {"tname": ["source"]},
+        {"item": {"client": "x", "clock": 0}},
+        {"item": {"client": -1, "clock": 1.5}},
+        {"type": {"client": True, "clock": 0}},
+        "text",
+        None,
+    ]
+    cursors = [{"anchor": b, "head": good} for b in bad] + [{"head": good}, 7, None]
+    cursors.append({"anchor": {"tname": "source", "assoc": 99}, "head": good, "extra": "x"})
+    mallory.say({"cursors": cursors, "autosave": False, "other": {"deep": 1}})
+    await until(lambda: mallory.ydoc.client_id in bob.awareness, "the state at Bob's")
+    state = bob.awareness[mallory.ydoc.client_id]
+    assert set(state) == {"user", "cursors"}
+    assert state["cursors"] == [{"anchor": good, "head": good, "primary": False, "empty": False}]

@@ -170,8 +170,9 @@ export function carets(text: Y.Text, awareness: Awareness): Extension {
           return;
         }
         const cursors = view.state.selection.ranges.map((range, i) => ({
-          anchor: Y.relativePositionToJSON(Y.createRelativePositionFromTypeIndex(text, range.anchor)) as unknown,
-          head: Y.relativePositionToJSON(Y.createRelativePositionFromTypeIndex(text, range.head)) as unknown,
+          // All four fields, also those that are null: JupyterLab reads them without asking.
+          anchor: { ...Y.createRelativePositionFromTypeIndex(text, range.anchor) },
+          head: { ...Y.createRelativePositionFromTypeIndex(text, range.head) },
           primary: i === view.state.selection.mainIndex,
           empty: range.empty
         }));

@@ -17,6 +17,9 @@ function sanitizer(): ReturnType<typeof createDOMPurify> {
   if (!purify) {
     purify = createDOMPurify(window);
     purify.addHook('afterSanitizeAttributes', node => {
+      if (node.nodeName === 'TH' && !node.textContent?.trim()) {
+        node.setAttribute('aria-hidden', 'true'); // the corner of a data frame says nothing
+      }
       const source = node.getAttribute('src');
       if (source !== null && !IMAGE.test(source)) {
         node.removeAttribute('src'); // a remote image tells its server who looks at it

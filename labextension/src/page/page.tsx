@@ -106,7 +106,7 @@ export function Page(props: { model: PageModel }): JSX.Element {
             <RunsView model={model.runs} rights={rights} />
           </>
         )}
-        <aside className="cp-side" aria-label="People in the room">
+        <aside className="cp-side" tabIndex={0} aria-label="People in the room">
           <PeopleView model={model.people} />
         </aside>
       </main>

@@ -59,7 +59,6 @@ let ada: Person;
 let ben: Person;
 
 beforeEach(() => {
-  document.adoptedStyleSheets = []; // jsdom has none
   ada = new Person('Ada', '#aa0000');
   ben = new Person('Ben', '#0000aa');
   ada.text.insert(0, 'one\ntwo\nthree');

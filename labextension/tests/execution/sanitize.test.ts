@@ -74,6 +74,7 @@ describe('what is meant well', () => {
     expect(box.querySelectorAll('td')).toHaveLength(1);
     expect(box.querySelector('td')?.getAttribute('colspan')).toBe('2');
     expect(box.textContent).toBe('a011 row × 1 column');
+    expect(box.querySelector('th')?.getAttribute('aria-hidden')).toBe('true');
   });
 
   it('stays: an image in the text', () => {

@@ -83,7 +83,7 @@ const classes = new Set<string>();
 /** A class that gives a selection its colour: style attributes are not allowed on the page. */
 function colorClass(color: string): string {
   const name = `cp-selection-${color.slice(1).toLowerCase()}`;
-  if (!classes.has(name) && classes.size < 1000) {
+  if ('adoptedStyleSheets' in document && !classes.has(name) && classes.size < 1000) {
     if (!sheet) {
       sheet = new CSSStyleSheet();
       document.adoptedStyleSheets = [...document.adoptedStyleSheets, sheet];

@@ -15,7 +15,7 @@ from jupyter_codepad.handlers import RULE
 from tests.support.server import JupyterServer, Person
 
 METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE")
-DUMP_ROUTES = '''
+DUMP_ROUTES = """
 import json
 from pathlib import Path
 import jupyter_codepad.app as app
@@ -37,7 +37,7 @@ async def dump(self, serverapp):
 
 app.CodepadApp._start_jupyter_server_extension = dump
 c = get_config()
-'''
+"""
 
 
 @pytest.fixture
@@ -71,9 +71,7 @@ def example(pattern: str, room: dict[str, Any]) -> str:
 async def ask(person: Person, method: str, path: str) -> httpx.Response:
     url = person.server.url.rstrip("/") + path
     try:
-        return await person.http.request(
-            method, url, headers=person.xsrf, content=b"{}", timeout=3
-        )
+        return await person.http.request(method, url, headers=person.xsrf, content=b"{}", timeout=3)
     except httpx.ReadTimeout:
         # JupyterLab's licenses route never answers those who are not signed in.
         assert path.startswith("/lab/api/licenses"), f"no answer to {method} {path}"
@@ -100,7 +98,10 @@ async def test_a_guest_gets_nothing_that_a_stranger_would_not_get(walked: Jupyte
     for route in outside:
         path = example(route, room)
         for method in METHODS:
-            of_guest, of_stranger = await ask(guest, method, path), await ask(stranger, method, path)
+            of_guest, of_stranger = (
+                await ask(guest, method, path),
+                await ask(stranger, method, path),
+            )
             assert told(of_guest) == told(of_stranger), (method, path)
             assert "the text of the room" not in of_guest.text, (method, path)
             assert walked.token not in of_guest.text, (method, path)
@@ -252,7 +253,13 @@ def test_every_method_of_every_route_has_a_rule() -> None:
 async def test_unknown_paths_below_our_prefix_are_errors_in_our_shape(
     server: JupyterServer,
 ) -> None:
-    for path in ("nothing", "api/nothing", "rooms/short", "static/../app.py", "static/%2e%2e/app.py"):
+    for path in (
+        "nothing",
+        "api/nothing",
+        "rooms/short",
+        "static/../app.py",
+        "static/%2e%2e/app.py",
+    ):
         answer = await server.person().http.get(path)
         assert answer.status_code in {403, 404}, path
         assert "CodepadApp" not in answer.text

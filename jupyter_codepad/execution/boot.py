@@ -28,5 +28,5 @@ def write_in_pieces(self: Any, text: str) -> int:
 
 
 if __name__ == "__main__":
-    OutStream.write = write_in_pieces
+    setattr(OutStream, "write", write_in_pieces)  # noqa: B010 - a method cannot be assigned
     IPKernelApp.launch_instance()

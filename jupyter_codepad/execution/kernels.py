@@ -1,7 +1,8 @@
 """A room's kernel: an ipykernel in the sandbox, spoken to over sockets of its own.
 
-It is no kernel of the Jupyter server: it is not in ``/api/kernels``, has no connection file on disk,
-and its sockets lie inside the sandbox, where the server reaches them through ``/proc/<pid>/root``.
+It is no kernel of the Jupyter server: it is not in ``/api/kernels``, it has no connection file on
+disk, and its sockets lie inside the sandbox, where the server reaches them through
+``/proc/<pid>/root``.
 """
 
 from __future__ import annotations
@@ -141,7 +142,7 @@ class RoomKernel:
         if self._plain_dir is not None:
             base = f"{self._plain_dir}/k"
         sockets = [f"{base}-{number}" for number in range(1, len(CHANNELS) + 1)]
-        while not all(os.path.exists(path) for path in sockets):
+        while not all(os.path.exists(path) for path in sockets):  # noqa: ASYNC240 - in memory
             if self._ended.is_set():
                 raise KernelDied(self.death_words)
             await asyncio.sleep(0.01)
@@ -150,7 +151,7 @@ class RoomKernel:
         self._context.setsockopt(zmq.RCVHWM, WAITING_MESSAGES)
         client = AsyncKernelClient(context=self._context)
         client.load_connection_info(json.loads(connection(key, base)))
-        client.start_channels(shell=True, iopub=True, stdin=False, hb=False, control=False)
+        client.start_channels(stdin=False, hb=False, control=False)
         self._client = client
         self._iopub = client.iopub_channel
         self._tasks.append(asyncio.create_task(self._read(client.iopub_channel, self._on_iopub)))
@@ -203,8 +204,8 @@ class RoomKernel:
     async def execute(self, code: str, listener: Listener) -> Message:
         """Run code; ``listener`` gets each output message; returns the content of the reply.
 
-        Raises ``KernelDied`` when the kernel ends meanwhile. ``input()`` fails in the code: there is
-        nobody to ask.
+        Raises ``KernelDied`` when the kernel ends meanwhile. ``input()`` fails in the code: there
+        is nobody to ask.
         """
         if self._client is None or not self.alive:
             raise KernelDied(self.death_words or "The kernel is not running.")

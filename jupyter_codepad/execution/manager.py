@@ -84,13 +84,19 @@ class RoomRuns:
     last_used: datetime = field(default_factory=utc_now)
     starting: asyncio.Lock = field(default_factory=asyncio.Lock)
 
+    def find(self, run_id: str) -> Job | None:
+        """The run with this id, unless it is over."""
+        if self.current is not None and self.current.record.id == run_id:
+            return self.current
+        return next((job for job in self.queue if job.record.id == run_id), None)
+
 
 class RunManager:
     """Queues, runs and records.
 
     Responsible for: the bounded queue of each room; one kernel for each room, started when needed,
-    ended with the room, the server, or when idle; the record of each run and its output in the shared
-    document. Code runs in the sandbox or, unless ``allow_unsandboxed``, not at all.
+    ended with the room, the server, or when idle; the record of each run and its output in the
+    shared document. Code runs in the sandbox or, unless ``allow_unsandboxed``, not at all.
 
     Limits: ``output_limit_bytes`` of one run, ``run_limit_seconds`` of a run of a code file (None:
     no limit; a notebook's cells have none), ``runs_kept`` in the document, ``run_queue_limit``
@@ -158,13 +164,11 @@ class RunManager:
 
     # -- what people ask for ----------------------------------------------------------------------
 
-    async def run(
-        self, room: RunRoom, by: RunAuthor, document: str, cell_id: str | None
-    ) -> Run:
+    async def run(self, room: RunRoom, by: RunAuthor, document: str, cell_id: str | None) -> Run:
         """Accept a run of what the document says right now; returns at once.
 
-        Raises ``Unavailable`` where code is not run, ``Conflict`` for a cell of no notebook or none of
-        a notebook, ``NotFound`` for an unknown cell, ``TooMany`` when the queue is full.
+        Raises ``Unavailable`` where code is not run, ``Conflict`` for a cell of no notebook or none
+        of a notebook, ``NotFound`` for an unknown cell, ``TooMany`` when the queue is full.
         """
         self._require_allowed()
         if (cell_id is None) == (room.pad_type == "notebook"):
@@ -203,8 +207,7 @@ class RunManager:
         ``NotFound`` for a run that is not of this room.
         """
         runs = self._rooms.get(room_id)
-        jobs = [*([runs.current] if runs and runs.current else []), *(runs.queue if runs else ())]
-        job = next((job for job in jobs if job.record.id == run_id), None)
+        job = runs.find(run_id) if runs is not None else None
         if job is None or runs is None:
             return await self._past_run(room_id, run_id)
         job.stop_words = STOPPED.format(name=by) if by else "stopped"
@@ -406,7 +409,9 @@ class RunManager:
             alive = sum(1 for other in self._rooms.values() if other.kernel is not None)
             if alive >= self._kernels_limit:
                 raise TooMany(
-                    "too_many_kernels", f"{alive} rooms run code on this server; try again later.", 60
+                    "too_many_kernels",
+                    f"{alive} rooms run code on this server; try again later.",
+                    60,
                 )
             runs.document.set_kernel("starting")
             sandbox = self._sandbox if self.sandbox_status.available else None

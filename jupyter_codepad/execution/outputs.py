@@ -1,8 +1,8 @@
 """Where output goes: the room's run document, or the cells of its notebook.
 
-Both are shared documents that the server writes. Text is gathered for some milliseconds before it is
-written, what repeats is dropped past a limit, and only kinds of output that a browser can be shown
-safely are taken at all.
+Both are shared documents that the server writes. Text is gathered for some milliseconds before it
+is written, what comes past a limit is dropped, and only kinds of output that a browser can be
+shown safely are taken at all.
 """
 
 from __future__ import annotations

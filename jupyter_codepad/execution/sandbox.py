@@ -84,7 +84,7 @@ class Sandbox:
     """Builds sandboxes and knows whether they work on this machine.
 
     ``memory_limit_bytes``: of all processes together (the kernel's owner watches it);
-    ``process_limit``: processes and threads; ``disk_limit_bytes``: of the room's files in the sandbox;
+    ``process_limit``: processes and threads; ``disk_limit_bytes``: of the room's files in it;
     ``hidden``: paths that are never visible, even inside something that is.
     """
 
@@ -171,8 +171,9 @@ class Sandbox:
         # bubblewrap makes missing parents for root only; the kernel is somebody else.
         parents = {Path("/etc"), Path(HOME), Path(RUN)}.union(*(path.parents for path in visible))
         parents |= {Path(HOME).parent, Path(RUN).parent}
-        parts = []
-        for path in sorted(parents - {Path("/")}):
+        # The interpreter may live below /tmp: that has to be there before it is bound.
+        parts = ["--perms", "0777", "--size", str(self.disk_limit_bytes), "--tmpfs", "/tmp"]  # noqa: S108
+        for path in sorted(parents - {Path("/"), Path("/tmp")}):  # noqa: S108
             parts += ["--perms", "0755", "--dir", str(path)]
         parts += ["--ro-bind", "/usr", "/usr"]
         for name in SYSTEM_FOLDERS:
@@ -192,7 +193,6 @@ class Sandbox:
             parts += ["--perms", "0555", "--size", "4096", "--tmpfs", str(path)]
         for place, size in (
             (ROOM, self.disk_limit_bytes),
-            ("/tmp", self.disk_limit_bytes),  # noqa: S108 - the sandbox's own
             (HOME, SMALL_TMPFS_BYTES),
             ("/dev/shm", SMALL_TMPFS_BYTES),  # noqa: S108
             (RUN, RUN_TMPFS_BYTES),

@@ -1,7 +1,7 @@
 """The system calls that code in the sandbox may not make, as a classic BPF program.
 
 The numbers are those of Linux's own tables (``arch/x86/entry/syscalls/syscall_64.tbl`` and
-``include/uapi/asm-generic/unistd.h``); the program's layout is ``struct sock_filter`` of seccomp(2).
+``include/uapi/asm-generic/unistd.h``); a program is made of ``struct sock_filter``, seccomp(2).
 """
 
 from __future__ import annotations

@@ -58,11 +58,11 @@ def _position(position: Any) -> dict[str, Any] | None:
 def _id(value: Any) -> dict[str, int] | None:
     if not isinstance(value, dict):
         return None
-    client, clock = value.get("client"), value.get("clock")
-    if not (_natural(client) and _natural(clock)):
+    client, clock = _natural(value.get("client")), _natural(value.get("clock"))
+    return None if client is None or clock is None else {"client": client, "clock": clock}
+
+
+def _natural(value: Any) -> int | None:
+    if not isinstance(value, int) or isinstance(value, bool):
         return None
-    return {"client": client, "clock": clock}
-
-
-def _natural(value: Any) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool) and 0 <= value < 2**53
+    return value if 0 <= value < 2**53 else None

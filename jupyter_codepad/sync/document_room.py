@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import json
-import os
 from collections.abc import AsyncIterator
 from difflib import SequenceMatcher
 from logging import Logger
@@ -80,8 +79,8 @@ def edit_lines(text: Text, wanted: str) -> None:
     for tag, i1, i2, j1, j2 in matcher.get_opcodes():
         old, new = "".join(old_lines[i1:i2]), "".join(new_lines[j1:j2])
         if tag != "equal":
-            head = len(os.path.commonprefix((old, new)))
-            tail = len(os.path.commonprefix((old[head:][::-1], new[head:][::-1])))
+            head = _shared_start(old, new)
+            tail = _shared_start(old[head:][::-1], new[head:][::-1])
             start = position + len(old[:head].encode())
             removed = old[head : len(old) - tail].encode()
             if removed:
@@ -91,12 +90,20 @@ def edit_lines(text: Text, wanted: str) -> None:
         position += len(new.encode())
 
 
+def _shared_start(one: str, other: str) -> int:
+    """How many characters two texts have in common at their beginning."""
+    for place, (a, b) in enumerate(zip(one, other, strict=False)):
+        if a != b:
+            return place
+    return min(len(one), len(other))
+
+
 def _likeness(one: Any, other: Any) -> float:
-    lines = [
-        (value if isinstance(value, str) else json.dumps(value, indent=0, sort_keys=True))
+    old, new = (
+        value if isinstance(value, str) else json.dumps(value, indent=0, sort_keys=True)
         for value in (one, other)
-    ]
-    return SequenceMatcher(None, *(text.splitlines() for text in lines), autojunk=False).ratio()
+    )
+    return SequenceMatcher(None, old.splitlines(), new.splitlines(), autojunk=False).ratio()
 
 
 class DocumentRoom(StockDocumentRoom):  # type: ignore[misc]
@@ -108,6 +115,8 @@ class DocumentRoom(StockDocumentRoom):  # type: ignore[misc]
     every ``save_delay`` seconds even while people type on; and an edit from outside is merged
     instead of overwriting what is newer in the room.
     """
+
+    _task_group: Any
 
     def __init__(
         self,
@@ -154,7 +163,6 @@ class DocumentRoom(StockDocumentRoom):  # type: ignore[misc]
     async def _start(self, task_status: TaskStatus[None]) -> None:
         task_status.started()
         self.started.set()
-        assert self._task_group is not None
         self._task_group.start_soon(self._stopped.wait)
 
     async def initialize(self) -> None:
@@ -210,7 +218,7 @@ class DocumentRoom(StockDocumentRoom):  # type: ignore[misc]
         self._disarm_save()
         self.shared.stop()
         self._stopped.set()
-        if self._task_group is not None:  # type: ignore[has-type]
+        if self._task_group is not None:
             self._task_group.cancel_scope.cancel()
             self._task_group = None
         self._document.unobserve()

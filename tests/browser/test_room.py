@@ -179,8 +179,8 @@ async def test_plots_tables_and_hostile_html(server: JupyterServer, chromium: Br
         "import matplotlib.pyplot as plt\nfrom IPython.display import HTML, SVG, display\n"
         "plt.plot([1, 3, 2]); plt.show()\n"
         f"display(HTML({html!r}))\n"
-        "display(SVG('<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"9\" height=\"9\">"
-        "<script>top.hacked=1</script><circle r=\"4\"/></svg>'))",
+        'display(SVG(\'<svg xmlns="http://www.w3.org/2000/svg" width="9" height="9">'
+        '<script>top.hacked=1</script><circle r="4"/></svg>\'))',
     )
     await ada.page.get_by_test_id("run").click()
     entry = ada.page.get_by_test_id("run-entry")
@@ -324,7 +324,9 @@ async def test_a_name_with_a_script_is_only_a_name(
     await mallory.page.keyboard.type("x")
     await ada.page.get_by_test_id("toggle-people").click()
     await expect(ada.page.get_by_test_id("people")).to_contain_text(name)
-    await expect(ada.page.locator("[data-testid=remote-caret]")).to_have_attribute("data-name", name)
+    await expect(ada.page.locator("[data-testid=remote-caret]")).to_have_attribute(
+        "data-name", name
+    )
     for window in (ada, mallory):
         assert await window.page.evaluate("window.hacked") is None
         assert window.problems == []
@@ -334,7 +336,9 @@ async def test_a_name_with_a_script_is_only_a_name(
 async def test_links_theme_and_leaving(server: JupyterServer, chromium: Browser) -> None:
     room = await server.room()
     code = await server.invite(room["id"])
-    ada = await join(chromium, server, code, "Ada", permissions=["clipboard-read", "clipboard-write"])
+    ada = await join(
+        chromium, server, code, "Ada", permissions=["clipboard-read", "clipboard-write"]
+    )
     page = ada.page
     assert "#" not in page.url
     await page.get_by_test_id("copy-link").click()
@@ -469,9 +473,9 @@ async def test_the_host_and_a_guest_share_a_room_from_jupyterlab(
     await page.keyboard.press("Control+Home")
     await page.keyboard.type("print('host types')\n")
     await expect(guest.page.locator(".cm-content")).to_contain_text("host types")
-    await expect(
-        guest.page.locator('[data-testid=remote-caret][data-name="Host"]')
-    ).to_have_count(1)
+    await expect(guest.page.locator('[data-testid=remote-caret][data-name="Host"]')).to_have_count(
+        1
+    )
     await page.get_by_test_id("lab-run").get_by_test_id("run").click()
     for window in (page, guest.page):
         entry = window.get_by_test_id("run-entry").last

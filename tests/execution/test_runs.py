@@ -92,8 +92,16 @@ async def test_everybody_sees_who_ran_what_came_out_and_how_long(server: Jupyter
 async def test_output_streams_while_the_code_runs(server: JupyterServer) -> None:
     at = await desk(server)
     run_id = await at.start("import time\nprint('first', flush=True)\ntime.sleep(60)")
-    await until(lambda: "first" in text_of(at.screen.run(run_id) | {"outputs":
-        at.screen.run(run_id).get("outputs", [])}), "the first line", 30)
+    await until(
+        lambda: (
+            "first"
+            in text_of(
+                at.screen.run(run_id) | {"outputs": at.screen.run(run_id).get("outputs", [])}
+            )
+        ),
+        "the first line",
+        30,
+    )
     assert at.screen.run(run_id)["status"] == "running"
     answer = await at.ada.api("POST", f"rooms/{at.id}/runs/{run_id}/interrupt")
     assert answer.status_code == 202

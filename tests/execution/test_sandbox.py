@@ -11,7 +11,7 @@ import socket
 import subprocess
 import sys
 import threading
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -181,7 +181,7 @@ async def test_two_rooms_do_not_see_each_other(tmp_path: Path) -> None:
 
 
 @pytest.fixture
-def listener() -> AsyncIterator[tuple[int, list[Any]]]:
+def listener() -> Iterator[tuple[int, list[Any]]]:
     """A server on loopback, and the connections that it got."""
     got: list[Any] = []
     with socket.create_server(("127.0.0.1", 0)) as server:

@@ -10,7 +10,7 @@ import jsonschema
 import pytest
 
 from tests.support.server import JupyterServer
-from tests.support.sync_client import until
+from tests.support.sync_client import SyncClient, until
 
 
 async def test_a_room_is_a_real_folder_with_a_real_file(server: JupyterServer) -> None:
@@ -74,8 +74,9 @@ async def test_links_are_shown_once_and_can_be_revoked(server: JupyterServer) ->
     listed = (await server.host.api("GET", path)).json()["invites"]
     assert [invite["id"] for invite in listed] == [made["id"]]
     assert listed[0]["code"] is None and listed[0]["url"] is None
-    assert made["code"] not in (server.home / "jupyter_data_dir/codepad/codepad.sqlite").read_bytes(
-    ).decode("latin-1")
+    assert made["code"] not in (
+        server.home / "jupyter_data_dir/codepad/codepad.sqlite"
+    ).read_bytes().decode("latin-1")
     assert (await server.host.api("DELETE", f"{path}/{made['id']}")).status_code == 204
     answer = await server.person().http.get(f"join/{made['code']}")
     assert answer.status_code == 404 and "does not work" in answer.text
@@ -184,11 +185,15 @@ async def test_deleting_a_room_keeps_its_files_unless_asked(server: JupyterServe
         pad = await guest.document().connect()
         path = f"rooms/{room['id']}?delete_files={str(asked).lower()}"
         assert (await server.host.api("DELETE", path)).status_code == 204
-        await until(lambda pad=pad: pad.closed, "the guest cut", 2)
+        await _cut(pad)
         assert pad.close_code == 4412
         assert server.pad_file(room).exists() is not asked
         assert (await server.host.api("GET", f"rooms/{room['id']}")).status_code == 404
         assert (await guest.api("GET", f"rooms/{room['id']}")).status_code == 401
+
+
+async def _cut(pad: SyncClient) -> None:
+    await until(lambda: pad.closed, "the guest cut", 2)
 
 
 async def test_people_are_told_who_comes_and_goes(server: JupyterServer) -> None:

@@ -85,7 +85,8 @@ class SyncClient:
 
     def cells(self) -> Array[Map[Any]]:
         """The cells of a notebook document."""
-        return self.ydoc.get("cells", type=Array)
+        cells: Array[Map[Any]] = self.ydoc.get("cells", type=Array)
+        return cells
 
     def say(self, state: dict[str, Any] | None, client_id: int | None = None) -> None:
         """Send an awareness state."""

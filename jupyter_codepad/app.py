@@ -133,6 +133,13 @@ class CodepadApp(ExtensionApp):
         1800.0, config=True, help="How long an unused kernel of a room lives, in seconds."
     )
 
+    warm_kernels = Bool(
+        True,
+        config=True,
+        help="Start a room's kernel when somebody who may run code enters it, so that the first run "
+        "does not wait for it. Off saves memory where many rooms are never run.",
+    )
+
     database: Database
     update_log: UpdateLog
     rooms: RoomManager
@@ -237,6 +244,7 @@ class CodepadApp(ExtensionApp):
             run_queue_limit=self.run_queue_limit,
             kernels_limit=self.kernels_limit,
             kernel_idle_seconds=self.kernel_idle_seconds,
+            warm_kernels=self.warm_kernels,
         )
         self.started = asyncio.Event()
         self.rooms.room_ended = self._room_ended

@@ -100,7 +100,8 @@ class RunManager:
 
     Limits: ``output_limit_bytes`` of one run, ``run_limit_seconds`` of a run of a code file (None:
     no limit; a notebook's cells have none), ``runs_kept`` in the document, ``run_queue_limit``
-    waiting in a room, ``kernels_limit`` on the server, ``kernel_idle_seconds``.
+    waiting in a room, ``kernels_limit`` on the server, ``kernel_idle_seconds``. ``warm_kernels``:
+    whether ``warm`` does anything.
     """
 
     def __init__(
@@ -117,6 +118,7 @@ class RunManager:
         run_queue_limit: int,
         kernels_limit: int,
         kernel_idle_seconds: float,
+        warm_kernels: bool = True,
     ) -> None:
         self._db = database
         self._documents = documents
@@ -129,6 +131,7 @@ class RunManager:
         self._queue_limit = run_queue_limit
         self._kernels_limit = kernels_limit
         self._idle_seconds = kernel_idle_seconds
+        self._warm = warm_kernels
         self._rooms: dict[str, RoomRuns] = {}
         self._tasks: set[asyncio.Task[None]] = set()
         self._opening = asyncio.Lock()
@@ -226,11 +229,10 @@ class RunManager:
         await self._clear(runs, "The kernel was restarted.")
         self._own(self._start_ahead(runs))
 
-    async def warm(self, room: RunRoom) -> None:
-        """Start the room's kernel ahead of the first run, if that is possible."""
-        if self.running_allowed:
-            runs = await self._open(room)
-            self._own(self._start_ahead(runs))
+    def warm(self, room: RunRoom) -> None:
+        """Start the room's kernel ahead of the first run, if there is a place for it."""
+        if self._warm and self.running_allowed and len(self._kernels) < self._kernels_limit:
+            self._own(self._warm_up(room))
 
     async def close_room(self, room_id: str) -> None:
         """End the kernel of a room and all of its runs."""
@@ -393,6 +395,15 @@ class RunManager:
         for job in waiting:
             await self._finish(job, RunStatus.INTERRUPTED, words)
 
+    @property
+    def _kernels(self) -> list[RoomRuns]:
+        return [runs for runs in self._rooms.values() if runs.kernel is not None]
+
+    async def _warm_up(self, room: RunRoom) -> None:
+        runs = await self._open(room)
+        if runs.kernel is None:
+            await self._start_ahead(runs)
+
     async def _start_ahead(self, runs: RoomRuns) -> None:
         try:
             await self._kernel(runs)
@@ -406,13 +417,7 @@ class RunManager:
             if runs.kernel is not None:
                 await runs.kernel.shutdown()
                 runs.kernel = None
-            alive = sum(1 for other in self._rooms.values() if other.kernel is not None)
-            if alive >= self._kernels_limit:
-                raise TooMany(
-                    "too_many_kernels",
-                    f"{alive} rooms run code on this server; try again later.",
-                    60,
-                )
+            await self._make_place()
             runs.document.set_kernel("starting")
             sandbox = self._sandbox if self.sandbox_status.available else None
             kernel = RoomKernel(sandbox=sandbox, folder=runs.room.folder, log=self._log)
@@ -422,6 +427,27 @@ class RunManager:
             runs.document.set_kernel("idle")
             self._own(self._tell_death(runs, kernel))
             return kernel
+
+    async def _make_place(self) -> None:
+        """At the limit, end the kernel that was not used for the longest time."""
+        kernels = self._kernels
+        if len(kernels) < self._kernels_limit:
+            return
+        idle = [r for r in kernels if r.current is None and not r.queue and not r.starting.locked()]
+        if not idle:
+            words = f"{len(kernels)} rooms run code on this server now; try again later."
+            raise TooMany("too_many_kernels", words, 60)
+        await self._end_kernel(
+            min(idle, key=lambda runs: runs.last_used),
+            "The kernel was ended because other rooms needed its place.",
+        )
+
+    async def _end_kernel(self, runs: RoomRuns, words: str) -> None:
+        async with runs.starting:
+            kernel, runs.kernel = runs.kernel, None
+        if kernel is not None:
+            await kernel.shutdown()
+            runs.document.set_kernel("off", words)
 
     async def _tell_death(self, runs: RoomRuns, kernel: RoomKernel) -> None:
         await kernel.ended()
@@ -435,8 +461,4 @@ class RunManager:
                 idle = (utc_now() - runs.last_used).total_seconds()
                 if runs.kernel is None or runs.current is not None or idle < self._idle_seconds:
                     continue
-                async with runs.starting:
-                    kernel, runs.kernel = runs.kernel, None
-                if kernel is not None:
-                    await kernel.shutdown()
-                    runs.document.set_kernel("off", "The kernel was ended because it was not used.")
+                await self._end_kernel(runs, "The kernel was ended because it was not used.")

@@ -158,6 +158,8 @@ class SyncHandler(SyncClientMixin, WebSocketMixin, WebSocketHandler, RoomHandler
         self.tells_news = self.wants_acks and name == PAD
         document.attach(self)
         self.document = document
+        if name == PAD and Permission.RUN in self.access.permissions:
+            self.codepad.runs.warm(self.codepad.run_room(self.access.room))
         self.keep_alive = PeriodicCallback(self._keep_alive, KEEP_ALIVE_SECONDS * 1000)
         self.keep_alive.start()
         self.codepad.rooms.presence.connect(self.access.room.id, person.id, self)

@@ -200,7 +200,7 @@ async def test_nothing_is_lost_when_the_server_restarts_while_both_type(
     own_server: JupyterServer, chromium: Browser
 ) -> None:
     server = own_server
-    room = await server.room(starter_text="")
+    room = await server.room(starter_text="# middle\n")
     code = await server.invite(room["id"])
     ada, bob = await join(chromium, server, code, "Ada"), await join(chromium, server, code, "Bob")
     words = {"Ada": 0, "Bob": 0}

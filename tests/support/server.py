@@ -98,13 +98,18 @@ class JupyterServer:
         self.port = free_port()
         self.base_url = base_url
         self.options = options or []
+        self.variables: dict[str, str] = {}
         self.log_path = home / "server.log"
         self.process: subprocess.Popen[bytes] | None = None
         self.people: list[Person] = []
         config = home / "jupyter_config_dir"
         config.mkdir(exist_ok=True)
-        extensions = {"ServerApp": {"jpserver_extensions": dict.fromkeys(EXTENSIONS, True)}}
-        (config / "jupyter_server_config.json").write_text(json.dumps(extensions))
+        settings = {
+            "ServerApp": {"jpserver_extensions": dict.fromkeys(EXTENSIONS, True)},
+            # Most tests run nothing; a kernel for each of their rooms would only cost time.
+            "CodepadApp": {"warm_kernels": False},
+        }
+        (config / "jupyter_server_config.json").write_text(json.dumps(settings))
 
     @property
     def url(self) -> str:
@@ -133,7 +138,7 @@ class JupyterServer:
             name: str(self.home / name.lower())
             for name in ("JUPYTER_DATA_DIR", "JUPYTER_CONFIG_DIR", "JUPYTER_RUNTIME_DIR")
         }
-        return {**os.environ, **folders, "HOME": str(self.home), "JUPYTER_NO_CONFIG": ""}
+        return {**os.environ, **folders, "HOME": str(self.home), **self.variables}
 
     def command(self) -> list[str]:
         """How the server is started."""

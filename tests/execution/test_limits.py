@@ -1,0 +1,107 @@
+"""What the configuration promises: no sandbox, idle kernels, places, time."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+from tests.execution.test_runs import desk, screen, text_of
+from tests.support.server import JupyterServer
+from tests.support.sync_client import until
+
+
+@asynccontextmanager
+async def server_with(home: Path, *options: str, path: str = "") -> AsyncIterator[JupyterServer]:
+    made = JupyterServer(home, options=[f"--CodepadApp.{option}" for option in options])
+    if path:
+        made.variables["PATH"] = path
+    try:
+        yield await made.start()
+    finally:
+        await made.close()
+
+
+async def test_without_a_sandbox_nothing_is_run_and_everybody_is_told(tmp_path: Path) -> None:
+    (tmp_path / "bin").mkdir()
+    async with server_with(tmp_path, path=str(tmp_path / "bin")) as server:
+        assert "does not run code of rooms: Code cannot be run here" in server.log
+        sandbox = (await server.host.api("GET", "health")).json()["sandbox"]
+        assert sandbox["running_allowed"] is False and "bubblewrap" in sandbox["reason"]
+        room = await server.room()
+        guest = await server.guest(room["id"])
+        for person in (guest, server.host):
+            answer = await person.api("POST", f"rooms/{room['id']}/runs", {"document": "pad"})
+            assert answer.status_code == 503
+            assert answer.json()["code"] == "sandbox_unavailable"
+            assert "bubblewrap" in answer.json()["message"]
+        page = await guest.http.get(f"rooms/{room['id']}")
+        assert '"running_allowed": false' in page.text and "bubblewrap" in page.text
+
+
+async def test_allow_unsandboxed_runs_code_and_says_so(tmp_path: Path) -> None:
+    (tmp_path / "bin").mkdir()
+    option = "allow_unsandboxed=True"
+    async with server_with(tmp_path, option, path=str(tmp_path / "bin")) as server:
+        assert "WITHOUT a sandbox" in server.log
+        at = await desk(server)
+        run = await at.run("import os\nprint(sorted(k for k in os.environ if 'JUPYTER' in k), 7)")
+        assert text_of(run) == "[] 7\n"
+        stuck = await at.start("while True: pass")
+        await until(lambda: at.screen.run(stuck)["status"] == "running", "the loop")
+        await at.ada.api("POST", f"rooms/{at.id}/runs/{stuck}/interrupt")
+        assert (await at.screen.end_of(stuck))["status"] == "interrupted"
+
+
+async def test_a_run_that_takes_too_long_is_stopped(tmp_path: Path) -> None:
+    async with server_with(tmp_path, "run_limit_seconds=1") as server:
+        at = await desk(server)
+        run = await at.run("import time\nprint('on')\ntime.sleep(60)")
+        assert run["status"] == "interrupted" and "longer than 1 s" in run["message"]
+        assert text_of(await at.run("print('next')")) == "next\n"
+
+
+async def test_idle_kernels_end_and_make_place(tmp_path: Path) -> None:
+    async with server_with(tmp_path, "kernels_limit=1", "kernel_idle_seconds=2") as server:
+        one, two = await desk(server), await desk(server)
+        await one.run("x = 1")
+        assert text_of(await two.run("print(2)")) == "2\n"
+        assert one.screen.kernel["status"] == "off" and "place" in one.screen.kernel["message"]
+        await until(lambda: two.screen.kernel["status"] == "off", "the idle kernel's end", 30)
+        assert "not used" in two.screen.kernel["message"]
+        busy = await two.start("import time\ntime.sleep(30)")
+        await until(lambda: two.screen.run(busy)["status"] == "running", "the only kernel busy")
+        refused = await one.run("print(1)")
+        assert refused["status"] == "dead" and "try again later" in refused["message"]
+
+
+async def test_the_kernel_is_warm_before_the_first_run(tmp_path: Path) -> None:
+    async with server_with(tmp_path, "warm_kernels=True") as server:
+        room = await server.room()
+        watching = await screen(server.host, room["id"])
+        observer = await server.guest(room["id"], "Olga", "observer")
+        await observer.document().connect()
+        assert watching.kernel.get("status", "off") == "off"
+        member = await server.guest(room["id"], "Ada")
+        await member.document().connect()
+        await until(lambda: watching.kernel.get("status") == "idle", "a kernel that waits")
+        assert watching.runs == []
+
+
+async def test_files_and_memory_limits_are_what_the_configuration_says(tmp_path: Path) -> None:
+    options = ("memory_limit_bytes=268435456", "disk_limit_bytes=1048576", "process_limit=40")
+    async with server_with(tmp_path, *options, "output_limit_bytes=1000") as server:
+        at = await desk(server)
+        run = await at.run("x = bytearray(300_000_000)")
+        assert run["outputs"][-1]["ename"] == "MemoryError"
+        run = await at.run("open('big', 'wb').write(b'x' * 2_000_000)")
+        assert run["outputs"][-1]["ename"] == "OSError"
+        run = await at.run("print('y' * 5000)")
+        assert len(text_of(run)) == 1000 and run["truncated"]
+
+
+async def test_many_rooms_run_at_once(server: JupyterServer) -> None:
+    desks = [await desk(server) for _ in range(4)]
+    runs = await asyncio.gather(*(at.run(f"print({n})") for n, at in enumerate(desks)))
+    assert [text_of(run) for run in runs] == [f"{n}\n" for n in range(4)]

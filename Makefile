@@ -76,6 +76,10 @@ format: $(VENV)/.python-test ## Format the Python code
 	@$(BIN)/ruff check --fix . || true
 	@$(BIN)/ruff format .
 
+.PHONY: bench
+bench: setup-test ## Measure what a person feels: page load, key to screen, run to output
+	@$(BIN)/python scripts/measure.py
+
 .PHONY: docs
 docs: $(VENV)/.python-test ## Write the generated pages of docs/reference again
 	@$(BIN)/python scripts/write_reference.py

@@ -252,7 +252,23 @@ class DocumentRoom(StockDocumentRoom):  # type: ignore[misc]
             if self._document.path != self._file.path:  # only the server says where the file is
                 self._document.path = self._file.path
             return
+        if target == "source" and any(
+            not isinstance(d.get("insert", ""), str) for d in event.delta
+        ):
+            # Before this turn's frame is made: nobody gets to see it.
+            asyncio.get_running_loop().call_soon(self._remove_embeds)
         self._arm_save()
+
+    def _remove_embeds(self) -> None:
+        """Take objects out of a text: no editor of code can show one, and some break on it."""
+        text = self.ydoc.get("source", type=Text)
+        position = 0
+        with self.ydoc.transaction():
+            for value, _attributes in text.diff():
+                if isinstance(value, str):
+                    position += len(value.encode())
+                else:
+                    del text[position : position + 1]
 
     def _arm_save(self, delay: float | None = None) -> None:
         if self._save_timer is None and not self._closed:

@@ -289,3 +289,17 @@ async def test_a_guests_caret_cannot_trip_other_editors(server: JupyterServer) -
     state = bob.awareness[mallory.ydoc.client_id]
     assert set(state) == {"user", "cursors"}
     assert state["cursors"] == [{"anchor": good, "head": good, "primary": False, "empty": False}]
+
+
+async def test_objects_in_the_text_never_reach_another_editor(server: JupyterServer) -> None:
+    room = await server.room(starter_text="héllo\n")
+    mallory = await (await server.guest(room["id"], "Mallory")).document().connect()
+    bob = await (await server.guest(room["id"], "Bob")).document().connect()
+    seen: list[object] = []
+    bob.text.observe(lambda event: seen.extend(part.get("insert") for part in event.delta))
+    mallory.text.insert_embed(3, {"image": "x"})
+    await until(lambda: len(mallory.text.diff()) == 1, "its end at the sender's")
+    mallory.type("after\n")
+    await until(lambda: "after" in str(bob.text), "the text after it")
+    assert all(value is None or isinstance(value, str) for value in seen)
+    assert str(bob.text) == str(mallory.text) == "héllo\nafter\n"

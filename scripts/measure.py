@@ -1,0 +1,142 @@
+"""Measures what a person feels, in real Chromium windows on a real server of its own.
+
+Prints: time until the pad can be edited, on the room page and in JupyterLab; from a key in one
+window to the letter in another; from Run in one window to the output in another. Times are in
+milliseconds. Read ratios: the machine's other work is in every figure.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import statistics
+import sys
+import tempfile
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).parents[1]))
+
+from playwright.async_api import Browser, Page
+
+from tests.support.browser import Window, open_chromium
+from tests.support.server import JupyterServer
+
+KEYS = 200
+RUNS = 40
+LOADS = 5
+
+CLOCK = "performance.timeOrigin + performance.now()"
+WATCH_TEXT = f"""() => {{
+  window.seen = [];
+  const content = document.querySelector('.cm-content');
+  new MutationObserver(() => {{
+    const count = (content.textContent.match(/k/g) || []).length;
+    while (window.seen.length < count) window.seen.push({CLOCK});
+  }}).observe(content, {{childList: true, subtree: true, characterData: true}});
+}}"""
+NOTE_KEYS = f"""() => {{
+  window.pressed = [];
+  document.querySelector('.cm-content').addEventListener('keydown', e => {{
+    if (e.key === 'k') window.pressed.push({CLOCK});
+  }}, true);
+}}"""
+WATCH_OUTPUT = f"""() => {{
+  window.shown = {{}};
+  const output = document.querySelector('[data-testid=output]');
+  new MutationObserver(() => {{
+    for (const [mark] of output.textContent.matchAll(/mark-\\d+/g)) window.shown[mark] ??= {CLOCK};
+  }}).observe(output, {{childList: true, subtree: true, characterData: true}});
+}}"""
+
+
+def summary(values: list[float]) -> str:
+    """Median and 95th percentile."""
+    ordered = sorted(values)
+    p95 = ordered[min(len(ordered) - 1, round(0.95 * (len(ordered) - 1)))]
+    return f"p50 {statistics.median(ordered):7.1f}   p95 {p95:7.1f}   n {len(ordered)}"
+
+
+async def join(browser: Browser, server: JupyterServer, room_id: str, name: str) -> Page:
+    """A guest in a window of their own."""
+    window = await Window.open(browser)
+    await window.page.goto(f"{server.url}codepad/join/{await server.invite(room_id)}")
+    await window.page.get_by_label("Your name").fill(name)
+    await window.page.keyboard.press("Enter")
+    await window.page.wait_for_selector("html[data-codepad-editable]")
+    return window.page
+
+
+async def editable(browser: Browser, server: JupyterServer) -> None:
+    """The room page beside JupyterLab, each with an empty cache, turn by turn."""
+    room = await server.room()
+    page_times, lab_times = [], []
+    for number in range(LOADS):
+        page = await join(browser, server, room["id"], f"Guest {number}")
+        mark = "performance.getEntriesByName('codepad-editable')[0].startTime"
+        page_times.append(await page.evaluate(mark))
+        await page.context.close()
+        window = await Window.open(browser)
+        url = f"{server.url}lab/tree/{room['pad_path']}?token={server.token}&reset"
+        await window.page.goto(url, wait_until="commit")
+        await window.page.wait_for_selector(".jp-FileEditor .cm-content", timeout=60_000)
+        lab_times.append(await window.page.evaluate("performance.now()"))
+        await window.context.close()
+    ratio = statistics.median(lab_times) / statistics.median(page_times)
+    print(f"editable, room page         {summary(page_times)}")
+    print(f"editable, JupyterLab        {summary(lab_times)}   {ratio:.1f} times as long")
+
+
+async def keys(ada: Page, bob: Page) -> None:
+    """From a key at Ada's to the letter at Bob's."""
+    await ada.locator(".cm-content").click()
+    await ada.keyboard.press("Control+a")
+    await ada.keyboard.press("Delete")
+    await bob.wait_for_function("!document.querySelector('.cm-content').textContent.includes('k')")
+    await bob.evaluate(WATCH_TEXT)
+    await ada.evaluate(NOTE_KEYS)
+    for _ in range(KEYS):
+        await ada.keyboard.press("k", delay=20)
+    await bob.wait_for_function(f"window.seen.length >= {KEYS}")
+    pressed = await ada.evaluate("window.pressed")
+    seen = await bob.evaluate("window.seen")
+    print(f"key to the other screen     {summary([b - a for a, b in zip(pressed, seen)])}")
+
+
+async def runs(ada: Page, bob: Page) -> None:
+    """From Run at Ada's to the output at Bob's, with the kernel warm."""
+    await bob.evaluate(WATCH_OUTPUT)
+    times = []
+    for number in range(RUNS):
+        await ada.locator(".cm-content").click()
+        await ada.keyboard.press("Control+a")
+        await ada.keyboard.insert_text(f"print('mark' + '-{number}')")
+        await ada.wait_for_selector("[data-testid=status-badge][data-status=saved]")
+        clicked = await ada.evaluate(
+            f"() => {{ const t = {CLOCK};"
+            " document.querySelector('[data-testid=run]').click(); return t; }"
+        )
+        await bob.wait_for_function(f"window.shown['mark-{number}']")
+        shown = await bob.evaluate(f"window.shown['mark-{number}']")
+        times.append(shown - clicked)
+        await ada.wait_for_selector("[data-testid=kernel][data-status=idle]")
+    print(f"first run                   {times[0]:.1f}")
+    print(f"run to the other screen     {summary(times[1:])}")
+
+
+async def main() -> None:
+    with tempfile.TemporaryDirectory(prefix="codepad-measure-") as home:
+        server = JupyterServer(Path(home), options=["--CodepadApp.warm_kernels=True"])
+        try:
+            await server.start()
+            async with open_chromium() as browser:
+                await editable(browser, server)
+                room = await server.room(starter_text="")
+                ada = await join(browser, server, room["id"], "Ada")
+                bob = await join(browser, server, room["id"], "Bob")
+                await keys(ada, bob)
+                await runs(ada, bob)
+        finally:
+            await server.close()
+
+
+if __name__ == "__main__":
+    asyncio.run(main())

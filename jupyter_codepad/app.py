@@ -136,8 +136,8 @@ class CodepadApp(ExtensionApp):
     warm_kernels = Bool(
         True,
         config=True,
-        help="Start a room's kernel when somebody who may run code enters it, so that the first run "
-        "does not wait for it. Off saves memory where many rooms are never run.",
+        help="Start a room's kernel when somebody who may run code enters it, so that the first "
+        "run does not wait for it. Off saves memory where many rooms are never run.",
     )
 
     database: Database

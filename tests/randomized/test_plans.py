@@ -1,8 +1,8 @@
 """Seeded plans of people typing, losing their connection, and servers being killed.
 
 Each plan is a list of steps, the same for the same seed. At the end everybody connects, and then:
-every replica == the server == the file on disk, each word that was typed by somebody who may type is
-there exactly once, and nothing that an observer sent is there.
+every replica == the server == the file on disk, each word that was typed by somebody who may type
+is there exactly once, and nothing that an observer sent is there.
 """
 
 from __future__ import annotations

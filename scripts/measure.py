@@ -57,7 +57,7 @@ def summary(values: list[float]) -> str:
 
 async def until_true(page: Page, expression: str) -> None:
     """Wait for something in a page, whose policy allows no evaluation from within."""
-    while not await page.evaluate(expression):
+    while not await page.evaluate(expression):  # noqa: ASYNC110
         await asyncio.sleep(0.005)
 
 

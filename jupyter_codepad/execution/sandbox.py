@@ -79,6 +79,20 @@ class Launch:
     descriptors: list[int] = field(default_factory=list)
     info_read: int = -1
 
+    def close(self) -> None:
+        """Close our copies of what was for the command; what it says about itself stays open."""
+        for descriptor in self.descriptors:
+            with suppress(OSError):
+                os.close(descriptor)
+        self.descriptors.clear()
+
+    def abandon(self) -> None:
+        """Close everything: the command will not be started, or not be listened to."""
+        self.close()
+        if self.info_read >= 0:
+            os.close(self.info_read)
+            self.info_read = -1
+
 
 class Sandbox:
     """Builds sandboxes and knows whether they work on this machine.
@@ -130,6 +144,22 @@ class Sandbox:
         the room's folder cannot be read.
         """
         made = Launch([shutil.which(COMMAND) or COMMAND])
+        try:
+            self._prepare(made, command, folder=folder, data=data, environment=environment)
+        except BaseException:
+            made.abandon()
+            raise
+        return made
+
+    def _prepare(
+        self,
+        made: Launch,
+        command: list[str],
+        *,
+        folder: Path | None,
+        data: dict[str, bytes] | None,
+        environment: dict[str, str] | None,
+    ) -> None:
         uid = self._new_uid()
         made.argv += [*self._namespaces(), *self._filesystem()]
         self._add_data(made, "/etc/passwd", f"coder:x:{uid}:{uid}::{HOME}:/bin/sh\n".encode())
@@ -148,7 +178,6 @@ class Sandbox:
         for name, value in {**self._environment(), **(environment or {})}.items():
             made.argv += ["--setenv", name, value]
         made.argv += ["--chdir", ROOM, "--", *self._drop(uid), *command]
-        return made
 
     def _new_uid(self) -> int:
         if not self.as_root:
@@ -335,6 +364,7 @@ class Sandbox:
                         stdout=asyncio.subprocess.PIPE,
                         stderr=asyncio.subprocess.PIPE,
                     )
+                os.close(made.info_read)
                 try:
                     out, err = await asyncio.wait_for(process.communicate(), PROBE_SECONDS)
                 except TimeoutError:
@@ -395,8 +425,8 @@ def launched(made: Launch) -> Iterator[None]:
     """Close our copies of a launch's descriptors when its process has been started, or not."""
     try:
         yield
+    except BaseException:
+        made.abandon()
+        raise
     finally:
-        for descriptor in made.descriptors:
-            with suppress(OSError):
-                os.close(descriptor)
-        made.descriptors.clear()
+        made.close()

@@ -264,3 +264,10 @@ async def test_a_notebooks_cell_gets_its_output(server: JupyterServer) -> None:
     for wrong in ({"document": "pad"}, {"document": "pad", "cell_id": "none"}):
         answer = await at.ada.api("POST", f"rooms/{at.id}/runs", wrong)
         assert answer.status_code in {404, 409}
+
+
+async def test_room_kernels_are_no_kernels_of_jupyter(server: JupyterServer) -> None:
+    at = await desk(server)
+    await at.run("print(1)")
+    for path in ("api/kernels", "api/sessions"):
+        assert (await server.host.http.get(server.url + path)).json() == []

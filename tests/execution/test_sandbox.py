@@ -163,6 +163,16 @@ async def test_a_room_folder_that_is_a_link_is_refused(tmp_path: Path) -> None:
         await RoomKernel(sandbox=box, folder=tmp_path / "room", log=LOG).start()
 
 
+async def test_nothing_stays_open_when_a_kernel_cannot_start(tmp_path: Path) -> None:
+    box = make_sandbox()
+    await box.probe()
+    before = len(os.listdir("/proc/self/fd"))
+    for _ in range(5):
+        with pytest.raises(KernelDied):
+            await RoomKernel(sandbox=box, folder=tmp_path / "missing", log=LOG).start()
+    assert len(os.listdir("/proc/self/fd")) <= before
+
+
 async def test_two_rooms_do_not_see_each_other(tmp_path: Path) -> None:
     box = make_sandbox()
     async with kernel(sandbox=box) as one, kernel(sandbox=box) as other:

@@ -177,6 +177,8 @@ class JupyterServer:
                     answer = await probe.get(self.url + "codepad/api/health")
                     if answer.status_code == 200:
                         return self
+                    if answer.status_code == 404:
+                        raise AssertionError(f"the extension did not load:\n{self.log[-4000:]}")
                 except httpx.TransportError:
                     pass
                 if self.process.poll() is not None or loop.time() > deadline:

@@ -12,6 +12,7 @@ import json
 import os
 import shutil
 import stat
+import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator
@@ -355,29 +356,32 @@ class Sandbox:
             with tempfile.NamedTemporaryFile("w", prefix="codepad-probe-") as secret:
                 code = PROBE % {"secret": secret.name, "port": port}
                 made = self.launch([sys.executable, "-I", "-c", code])
-                with launched(made):
-                    process = await asyncio.create_subprocess_exec(
-                        *made.argv,
-                        env={"PATH": os.defpath, "CODEPAD_PROBE": "1"},
-                        pass_fds=made.descriptors,
-                        stdin=asyncio.subprocess.DEVNULL,
-                        stdout=asyncio.subprocess.PIPE,
-                        stderr=asyncio.subprocess.PIPE,
-                    )
-                os.close(made.info_read)
                 try:
-                    out, err = await asyncio.wait_for(process.communicate(), PROBE_SECONDS)
-                except TimeoutError:
-                    process.kill()
-                    await process.wait()
+                    done = await asyncio.to_thread(_run_probe, made)
+                except subprocess.TimeoutExpired:
                     return _off("the sandbox's self-test did not end.")
         finally:
             listener.close()
             await listener.wait_closed()
-        return _verdict(process.returncode, out, err)
+        return _verdict(done.returncode, done.stdout, done.stderr)
 
 
-def _verdict(code: int | None, out: bytes, err: bytes) -> SandboxStatus:
+def _run_probe(made: Launch) -> subprocess.CompletedProcess[bytes]:
+    try:
+        return subprocess.run(  # noqa: S603 - our own sandbox
+            made.argv,
+            env={"PATH": os.defpath, "CODEPAD_PROBE": "1"},
+            pass_fds=made.descriptors,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            timeout=PROBE_SECONDS,
+            check=False,
+        )
+    finally:
+        made.abandon()
+
+
+def _verdict(code: int, out: bytes, err: bytes) -> SandboxStatus:
     if code != 0:
         words = err.decode(errors="replace").strip().splitlines() or ["no reason given"]
         return _off(f"bubblewrap does not work here ({words[-1][:200]}).")

@@ -17,7 +17,7 @@ from jupyter_server_ydoc.loaders import FileLoader
 from jupyter_server_ydoc.rooms import DocumentRoom as StockDocumentRoom
 from jupyter_server_ydoc.utils import LogLevel, OutOfBandChanges
 from jupyter_ydoc import ydocs
-from pycrdt import Channel, Doc, Text
+from pycrdt import Channel, Doc, Map, Text
 
 from .protocol import ProtocolError
 from .shared_document import SharedDocument
@@ -191,6 +191,8 @@ class DocumentRoom(StockDocumentRoom):  # type: ignore[misc]
             self.shared.start()
             self._load_first(model["content"])
             await self._note_same(content_hash(model["content"]))
+        if self._file_type == "notebook":
+            self._remove_trust()
         self.ready = True
         self.ydoc_observed.set()
         self._emit(LogLevel.INFO, "initialize", "Room initialized")
@@ -257,7 +259,23 @@ class DocumentRoom(StockDocumentRoom):  # type: ignore[misc]
         ):
             # Before this turn's frame is made: nobody gets to see it.
             asyncio.get_running_loop().call_soon(self._remove_embeds)
+        if target == "cells" and any(part.path[-1:] != ["source"] for part in event):
+            asyncio.get_running_loop().call_soon(self._remove_trust)
         self._arm_save()
+
+    def _remove_trust(self) -> None:
+        """Trust no cell of a room: JupyterLab would run what anybody has put into its output.
+
+        A cell stays untrusted for the host too, because its output can be written by a guest later.
+        """
+        with self.ydoc.transaction():
+            for cell in self._document.ycells:
+                metadata = cell.get("metadata")
+                if isinstance(metadata, Map):
+                    if "trusted" in metadata:
+                        del metadata["trusted"]
+                elif isinstance(metadata, dict) and "trusted" in metadata:
+                    cell["metadata"] = Map({k: v for k, v in metadata.items() if k != "trusted"})
 
     def _remove_embeds(self) -> None:
         """Take objects out of a text: no editor of code can show one, and some break on it."""

@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 from playwright.async_api import Browser, Locator, Page, expect
+from pycrdt import Map
 
 from tests.support.browser import Window
 from tests.support.server import JupyterServer
@@ -488,6 +489,32 @@ async def test_the_host_and_a_guest_share_a_room_from_jupyterlab(
     assert guest.problems == []
     await lab.context.close()
     await guest.context.close()
+
+
+async def test_a_guest_cannot_make_jupyterlab_run_anything(
+    server: JupyterServer, chromium: Browser
+) -> None:
+    room = await server.room(pad_type="notebook", starter_text="x = 1")
+    lab = await Window.open(chromium)
+    path = f"lab/tree/{room['pad_path']}?token={server.token}&reset"
+    await lab.page.goto(server.url + path)
+    cell = lab.page.locator(".jp-Notebook .jp-CodeCell")
+    await expect(cell.first).to_be_visible(timeout=60_000)
+    mallory = await (await server.guest(room["id"], "Mallory")).document().connect()
+    html = "<b>shown</b><img src=x onerror='window.hacked=1'><script>window.hacked=1</script>"
+    first = mallory.cells()[0]
+    with mallory.ydoc.transaction():
+        first["metadata"]["trusted"] = True
+        for data in ({"text/html": html}, {"application/javascript": "window.hacked=1"}):
+            output = {"output_type": "display_data", "metadata": {}, "data": data}
+            first["outputs"].append(Map(output))
+    await expect(cell.first.locator(".jp-OutputArea b")).to_have_text("shown")
+    mallory.say({"cursors": [{"anchor": {"item": None}, "head": None}]})
+    source = first["source"]
+    source += "\ny = 2"
+    await expect(cell.first.locator(".cm-content")).to_contain_text("y = 2")
+    assert await lab.page.evaluate("window.hacked") is None
+    await lab.context.close()
 
 
 async def test_the_picture_in_the_readme_is_true(server: JupyterServer, chromium: Browser) -> None:

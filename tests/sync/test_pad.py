@@ -6,6 +6,7 @@ import asyncio
 import json
 
 import pytest
+from pycrdt import Map
 
 from jupyter_codepad.sync.protocol import Kind, SyncStep, sync_frame, var_uint
 from tests.support.server import JupyterServer
@@ -231,6 +232,26 @@ async def test_notebooks_sync_and_survive_a_kill(own_server: JupyterServer) -> N
     await until(lambda: "x = 1\\n" in file.read_text(), "the notebook's file")
     await until(lambda: "y = 2" in file.read_text(), "the notebook's file")
     assert json.loads(file.read_text())["cells"][0]["source"] == ["x = 1\n", "y = 2"]
+
+
+async def test_no_cell_of_a_room_is_ever_trusted(server: JupyterServer) -> None:
+    room = await server.room(pad_type="notebook", starter_text="x = 1")
+    mallory = await (await server.guest(room["id"], "Mallory")).document().connect()
+    bob = await (await server.guest(room["id"], "Bob")).document().connect()
+    seen: list[object] = []
+    bob.cells().observe_deep(
+        lambda events: seen.extend(cell.to_py()["metadata"] for cell in bob.cells())
+    )
+    mallory.cells()[0]["metadata"]["trusted"] = True
+    with mallory.ydoc.transaction():
+        mallory.cells()[0]["metadata"] = {"trusted": True, "kept": 1}
+    mallory.cells().append(
+        Map({"id": "new", "cell_type": "code", "metadata": Map({"trusted": True})})
+    )
+    await until(lambda: len(bob.cells()) == 2, "the new cell")
+    await until(lambda: mallory.durable and "trusted" not in str(mallory.cells()), "no trust left")
+    assert "trusted" not in str(seen)
+    assert dict(bob.cells()[0]["metadata"]) == {"kept": 1}
 
 
 async def test_clients_cannot_write_the_run_document(server: JupyterServer) -> None:

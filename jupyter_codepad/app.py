@@ -22,7 +22,8 @@ from . import __version__
 from .access.invites import InviteManager
 from .execution import handlers as execution_handlers
 from .execution.languages import get_language
-from .execution.manager import RunManager, RunRoom
+from .execution.manager import RunManager
+from .execution.room_runs import RunRoom
 from .execution.sandbox import Sandbox
 from .handlers import NotFoundHandler
 from .openapi import ROUTES as OPENAPI_ROUTES

@@ -11,8 +11,8 @@ from ..rooms.handlers import ROOM
 from ..rooms.manager import require_open
 from ..rooms.models import Body
 from .languages import LANGUAGES
-from .manager import RunAuthor
 from .models import Run
+from .room_runs import RunAuthor
 
 
 class RunCreate(Body):

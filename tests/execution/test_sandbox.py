@@ -308,7 +308,7 @@ async def test_memory_spread_over_processes_ends_the_kernel() -> None:
     async with kernel() as made:
         code = (
             "import os, time\nfor _ in range(40):\n    if os.fork() == 0:\n"
-            "        x = bytearray(200_000_000)\n        time.sleep(60)\n        os._exit(0)\n"
+            "        x = b'x' * 200_000_000\n        time.sleep(60)\n        os._exit(0)\n"
             "time.sleep(60)"
         )
         with pytest.raises(KernelDied, match="used more than 512 MB"):

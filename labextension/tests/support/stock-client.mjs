@@ -3,6 +3,7 @@
  *
  * node stock-client.mjs <server url> <room name> <cookie> <word to type> <word to wait for>
  */
+/* eslint-disable no-console -- what it prints is what the test reads */
 import { WebSocket } from 'ws';
 import { WebsocketProvider } from 'y-websocket';
 import * as Y from 'yjs';

@@ -20,6 +20,7 @@ from typing import Any
 from pycrdt import merge_updates
 
 SAVES_KEPT = 8
+GROWTH_FACTOR = 4
 SCHEMA = """
 CREATE TABLE IF NOT EXISTS updates (
     seq INTEGER PRIMARY KEY AUTOINCREMENT,
@@ -83,7 +84,8 @@ class UpdateLog:
     """Appends, loads and squashes the updates of documents.
 
     ``path``: the SQLite file (not on a network file system); ``squash_above``: a document with more
-    rows than this is rewritten as one row for each saved state when it is loaded.
+    rows than this is rewritten as one row for each saved state when it is loaded, and again after
+    each four times as many while it is edited.
     While the disk refuses (full, read-only) nothing is acknowledged, everything is kept and tried
     again each second.
     """
@@ -96,6 +98,7 @@ class UpdateLog:
         self._thread: threading.Thread | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
         self._stopping = threading.Event()
+        self._appended: dict[str, int] = {}
 
     async def start(self) -> None:
         """Open the file and start the writer thread."""
@@ -128,6 +131,8 @@ class UpdateLog:
                 "INSERT INTO updates (document, time, author, kind, content) VALUES (?,?,?,?,?)",
                 rows,
             )
+            for update in updates:
+                self._count(connection, update.document)
 
         self._jobs.put(_Job(work, lambda _: done()))
 
@@ -264,6 +269,14 @@ class UpdateLog:
 
         self._jobs.put(_Job(work, done, failed))
         return await answer
+
+    def _count(self, connection: sqlite3.Connection, document: str) -> None:
+        """Squash a document that has grown long while it is being edited."""
+        count = self._appended.get(document, 0) + 1
+        if count > GROWTH_FACTOR * self._squash_above:
+            self._load(connection, document)
+            count = 0
+        self._appended[document] = count
 
     def _load(self, connection: sqlite3.Connection, document: str) -> LoadedDocument:
         rows = connection.execute(

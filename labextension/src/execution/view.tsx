@@ -180,7 +180,7 @@ export function RunsView(props: { model: RunsModel; rights: IRunRights; notebook
         {runs.length === 0 && !rights.unavailable && (
           <p className="cp-empty">
             {rights.mayRun && !props.notebook
-              ? 'Nothing has been run yet. Press Run, or Shift+Enter in the code.'
+              ? 'Nothing has been run yet. Press Run.'
               : 'Nothing has been run yet.'}
           </p>
         )}

@@ -10,7 +10,6 @@ from pycrdt import Array, Map
 from tests.support.server import JupyterServer, Person
 from tests.support.sync_client import SyncClient, until
 
-
 KERNEL_LISTS = ("kernels", "sessions")
 
 

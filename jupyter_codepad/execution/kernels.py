@@ -100,7 +100,12 @@ class RoomKernel:
             file = Path(self._plain_dir) / "connection.json"
             file.write_bytes(connection(key, f"{self._plain_dir}/k"))
             launch = Launch([sys.executable, str(BOOT), "-f", str(file), *options])
-            environment = {"PATH": os.environ.get("PATH", os.defpath), "HOME": self._plain_dir}
+            environment = {
+                "PATH": os.environ.get("PATH", os.defpath),
+                "HOME": self._plain_dir,
+                # Without a sandbox around it the kernel itself watches for our end.
+                "JPY_PARENT_PID": str(os.getpid()),
+            }
         else:
             launch = await asyncio.to_thread(
                 self._sandbox.launch,

@@ -63,7 +63,7 @@ async def test_a_run_that_takes_too_long_is_stopped(tmp_path: Path) -> None:
 
 
 async def test_idle_kernels_end_and_make_place(tmp_path: Path) -> None:
-    async with server_with(tmp_path, "kernels_limit=1", "kernel_idle_seconds=2") as server:
+    async with server_with(tmp_path, "kernels_limit=1", "kernel_idle_seconds=6") as server:
         one, two = await desk(server), await desk(server)
         await one.run("x = 1")
         assert text_of(await two.run("print(2)")) == "2\n"

@@ -9,17 +9,21 @@ from typing import Any, cast
 
 from jupyter_core.paths import jupyter_data_dir, jupyter_runtime_dir
 from jupyter_events import EventLogger
-from jupyter_server.extension.application import ExtensionApp
 from jupyter_server.serverapp import ServerApp
 from jupyter_server.utils import url_path_join
 from jupyter_server_ydoc.app import YDocExtension
 from jupyter_server_ydoc.handlers import YDocWebSocketHandler
 from tornado.routing import Rule, RuleRouter
 from tornado.web import Application
-from traitlets import Bool, Float, Integer, Unicode
 
 from . import __version__
+from .access.addresses import ClientAddresses
+from .access.audit import AuditLog
+from .access.guests import GuestSessionManager
 from .access.invites import InviteManager
+from .access.passwords import Passwords
+from .access.rate_limit import RateLimiter
+from .access.tokens import server_secret
 from .execution import handlers as execution_handlers
 from .execution.languages import get_language
 from .execution.manager import RunManager
@@ -29,9 +33,15 @@ from .handlers import NotFoundHandler
 from .openapi import ROUTES as OPENAPI_ROUTES
 from .openapi import Route, describe
 from .rooms import handlers as room_handlers
-from .rooms import pages
+from .rooms import pages, people_handlers
+from .rooms import websocket as lobby
+from .rooms.clock import RoomClock
+from .rooms.doors import DoorManager
 from .rooms.folders import RoomFolders
 from .rooms.manager import RoomManager
+from .rooms.news import RoomNews
+from .rooms.people import PeopleManager
+from .settings import CodepadSettings
 from .storage import Database
 from .storage.tables import RoomRecord, utc_now
 from .sync import handlers as sync_handlers
@@ -39,19 +49,22 @@ from .sync.manager import DocumentManager
 from .sync.update_log import UpdateLog
 from .sync.websocket import CollaborationHandler
 
-MIB = 1024 * 1024
+EVENTS = Path(__file__).parent / "events"
+ACTIVITY_SCHEMA = "https://events.jupyter.org/jupyter_codepad/activity/v1"
 
 API_ROUTES: list[Route] = [
     *room_handlers.ROUTES,
+    *people_handlers.ROUTES,
     *execution_handlers.ROUTES,
     *pages.ROUTES,
+    *lobby.ROUTES,
     *sync_handlers.ROUTES,
     *OPENAPI_ROUTES,
 ]
 """Every route below ``<base_url>codepad/``: the pattern after that prefix, and its handler."""
 
 
-class CodepadApp(ExtensionApp):
+class CodepadApp(CodepadSettings):
     """Live coding rooms for Jupyter: share a room, not your server."""
 
     name = "jupyter_codepad"
@@ -62,88 +75,15 @@ class CodepadApp(ExtensionApp):
     file_url_prefix = "/codepad"
     version = __version__
 
-    database_url = Unicode(
-        config=True,
-        help="SQLAlchemy URL of the record store (rooms, people, links, runs). Default: a SQLite "
-        "file `codepad/codepad.sqlite` in Jupyter's data directory. `postgresql://…` needs the "
-        "extra `jupyter-codepad[postgres]`.",
-    )
-    state_dir = Unicode(
-        config=True,
-        help="Directory of the default SQLite file and of the update log. Default: `codepad` in "
-        "Jupyter's data directory. Not on a network file system.",
-    )
-    rooms_folder = Unicode(
-        "codepad-rooms",
-        config=True,
-        help="Folder, below the Jupyter root, in which each room gets a folder of its own.",
-    )
-    host_name = Unicode(
-        "Host",
-        config=True,
-        help="What others see as the name of the person who signs in with the server's token or "
-        "password. With JupyterHub people have their own names.",
-    )
-    room_ttl_hours = Float(24.0, config=True, help="Lifetime of a new room, in hours.")
-    room_ttl_limit_hours = Float(
-        24.0 * 31, config=True, help="Longest lifetime that can be asked for, in hours from now."
-    )
-    rooms_per_owner_limit = Integer(200, config=True, help="Most rooms one person can own.")
-    participants_per_room_limit = Integer(
-        200, config=True, help="Most people who can join one room in its lifetime."
-    )
-    links_per_room_limit = Integer(
-        100, config=True, help="Most links of one room that can be open at the same time."
-    )
-    document_limit_bytes = Integer(
-        1_000_000, config=True, help="Largest text of a pad, in bytes of UTF-8."
-    )
-    message_limit_bytes = Integer(
-        MIB,
-        config=True,
-        help="Largest text in one message of a room page, in bytes; the socket of whoever sends "
-        "more is closed with code 1009.",
-    )
-    save_delay_seconds = Float(
-        1.0, config=True, help="Longest time between a change of a pad and its file, in seconds."
-    )
-    cleanup_delay_seconds = Float(
-        60.0, config=True, help="How long an unused document stays in memory, in seconds."
-    )
-    allow_unsandboxed = Bool(
-        False,
-        config=True,
-        help="Run the code of rooms without a sandbox where none works. Everybody in a room can "
-        "then do all that this server's user can do. Only for machines that hold nothing else.",
-    )
-    memory_limit_bytes = Integer(
-        512 * MIB, config=True, help="Memory of all processes of a room's kernel, in bytes."
-    )
-    process_limit = Integer(64, config=True, help="Processes and threads of a room's kernel.")
-    disk_limit_bytes = Integer(
-        64 * MIB, config=True, help="Disk space of a room's kernel, in bytes."
-    )
-    output_limit_bytes = Integer(MIB, config=True, help="Output kept of one run, in bytes.")
-    run_limit_seconds = Float(
-        60.0, config=True, help="Longest a run of a code file may take, in seconds; 0: no limit."
-    )
-    runs_kept = Integer(20, config=True, help="Runs of a room whose output stays visible.")
-    run_queue_limit = Integer(20, config=True, help="Runs of a room that may wait at a time.")
-    kernels_limit = Integer(50, config=True, help="Kernels of rooms that may live at a time.")
-    kernel_idle_seconds = Float(
-        1800.0, config=True, help="How long an unused kernel of a room lives, in seconds."
-    )
-
-    warm_kernels = Bool(
-        True,
-        config=True,
-        help="Start a room's kernel when somebody who may run code enters it, so that the first "
-        "run does not wait for it. Off saves memory where many rooms are never run.",
-    )
-
     database: Database
     update_log: UpdateLog
+    addresses: ClientAddresses
+    limiter: RateLimiter
+    news: RoomNews
+    people: PeopleManager
+    doors: DoorManager
     rooms: RoomManager
+    clock: RoomClock
     documents: DocumentManager
     runs: RunManager
     when_started: Callable[[], Awaitable[None]] | None = None
@@ -197,6 +137,7 @@ class CodepadApp(ExtensionApp):
 
     def initialize_settings(self) -> None:
         """Build every manager; nothing is opened yet."""
+        self._events.register_event_schema(EVENTS / "activity.yaml")
         state = Path(self.state_dir or Path(jupyter_data_dir()) / "codepad")
         self.database = Database(self.database_url or f"sqlite:///{state / 'codepad.sqlite'}")
         self.update_log = UpdateLog(state / "updates.sqlite", log=self.log)
@@ -206,22 +147,12 @@ class CodepadApp(ExtensionApp):
             parent=self.rooms_folder,
             document_limit_bytes=self.document_limit_bytes,
         )
-        self.rooms = RoomManager(
-            database=self.database,
-            folders=self.folders,
-            invites=InviteManager(links_per_room_limit=self.links_per_room_limit),
-            starter=_starter,
-            log=self.log,
-            ttl_hours=self.room_ttl_hours,
-            ttl_limit_hours=self.room_ttl_limit_hours,
-            rooms_per_owner_limit=self.rooms_per_owner_limit,
-            participants_limit=self.participants_per_room_limit,
-        )
+        self._build_rooms(state)
         self.documents = DocumentManager(
             rooms=self.rooms,
             update_log=self.update_log,
             collaboration=self._collaboration,
-            events=cast(EventLogger, self.server.event_logger),
+            events=self._events,
             log=self.log,
             save_delay_seconds=self.save_delay_seconds,
             cleanup_seconds=self.cleanup_delay_seconds,
@@ -251,6 +182,69 @@ class CodepadApp(ExtensionApp):
         self.rooms.room_ended = self._room_ended
         self.rooms.room_deleted = self.documents.forget_room
 
+    def _build_rooms(self, state: Path) -> None:
+        guests = GuestSessionManager()
+        audit = AuditLog(emit=self._emit_activity, kept=self.activity_kept)
+        self.addresses = ClientAddresses(self.trusted_proxies)
+        self.limiter = RateLimiter(
+            self.rate_limits, storage_url=self.rate_limit_storage, log=self.log
+        )
+        self.news = RoomNews(
+            database=self.database,
+            folders=self.folders,
+            idle_seconds=self.idle_seconds,
+            log=self.log,
+        )
+        self.people = PeopleManager(
+            database=self.database,
+            news=self.news,
+            guests=guests,
+            audit=audit,
+            participants_limit=self.participants_per_room_limit,
+        )
+        self.doors = DoorManager(
+            database=self.database,
+            people=self.people,
+            news=self.news,
+            invites=InviteManager(
+                secret=server_secret(state / "secret"),
+                links_per_room_limit=self.links_per_room_limit,
+            ),
+            guests=guests,
+            passwords=Passwords(),
+            limiter=self.limiter,
+            audit=audit,
+            allow_guests=self.allow_guests,
+        )
+        self.rooms = RoomManager(
+            database=self.database,
+            folders=self.folders,
+            people=self.people,
+            news=self.news,
+            guests=guests,
+            audit=audit,
+            starter=_starter,
+            ttl_hours=self.room_ttl_hours,
+            ttl_limit_hours=self.room_ttl_limit_hours,
+            rooms_per_owner_limit=self.rooms_per_owner_limit,
+        )
+        self.clock = RoomClock(
+            database=self.database,
+            rooms=self.rooms,
+            news=self.news,
+            audit=audit,
+            log=self.log,
+            retention_days=self.retention_days,
+            retention_deletes_files=self.retention_deletes_files,
+        )
+
+    def _emit_activity(self, data: dict[str, Any]) -> None:
+        self._events.emit(schema_id=ACTIVITY_SCHEMA, data=data)
+
+    @property
+    def _events(self) -> EventLogger:
+        return cast(EventLogger, self.server.event_logger)
+
     def initialize_handlers(self) -> None:
         """All routes, below one prefix; what is none of them is answered by us too."""
         routes: list[tuple[str, type[Any]]] = [*API_ROUTES, (r".*", NotFoundHandler)]
@@ -260,7 +254,8 @@ class CodepadApp(ExtensionApp):
         """Open the stores and begin to work, once every extension is there."""
         await self.database.start()
         await self.update_log.start()
-        await self.rooms.start()
+        await self.news.start()
+        await self.clock.start()
         await self.runs.start()
         self._take_over_collaboration(serverapp.web_app)
         status = self.runs.sandbox_status
@@ -287,7 +282,7 @@ class CodepadApp(ExtensionApp):
         """Write everything down and leave no process behind."""
         await self.runs.stop()
         await self.documents.stop()
-        await self.rooms.stop()
+        await self.news.stop()
         await self.update_log.stop()
         await self.database.stop()
 

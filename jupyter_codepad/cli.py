@@ -16,7 +16,7 @@ from . import __version__
 from .access.identity import LOCAL_OWNER, JupyterUser
 from .access.roles import Role
 from .errors import CodepadError
-from .rooms.models import InviteCreate, RoomCreate
+from .rooms.models import RoomCreate
 
 if TYPE_CHECKING:
     from jupyter_server.serverapp import ServerApp
@@ -93,8 +93,8 @@ async def open_room(codepad: CodepadApp, options: argparse.Namespace) -> None:
     try:
         wish = RoomCreate(title=options.title, language=options.language, pad_type=options.pad)
         access = await codepad.rooms.create(owner, wish)
-        invite = InviteCreate(role=Role(options.role))
-        _, code = await codepad.rooms.create_invite(access.room.id, invite)
+        link = await codepad.doors.renew_main_link(access, Role(options.role))
+        code = codepad.doors.code(link) or ""
     except (CodepadError, ValidationError) as error:
         words = error.message if isinstance(error, CodepadError) else error.errors()[0]["msg"]
         print(f"The room could not be made: {words}", file=sys.stderr, flush=True)

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import functools
 import json
-from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from jupyter_server.auth.decorator import allow_unauthenticated
@@ -14,10 +15,19 @@ from jupyter_server.utils import ensure_async
 from pydantic import BaseModel, ValidationError
 from tornado import web
 
+from .access.addresses import limit_key
 from .access.guests import cookie_name
 from .access.identity import JupyterUser, jupyter_user
 from .access.roles import Permission
-from .errors import BadRequest, CodepadError, Invalid, TooMany, Unauthenticated
+from .errors import (
+    BadRequest,
+    CodepadError,
+    Forbidden,
+    Invalid,
+    NotFound,
+    TooMany,
+    Unauthenticated,
+)
 from .rooms.access import Access
 from .rooms.manager import require_access
 
@@ -26,6 +36,7 @@ if TYPE_CHECKING:
 
 AUTH_RESOURCE = "codepad"
 RULE = "__codepad_rule__"
+FLAG = {"type": "boolean", "default": False}
 
 Method = TypeVar("Method", bound=Callable[..., Awaitable[None]])
 BodyModel = TypeVar("BodyModel", bound=BaseModel)
@@ -35,7 +46,11 @@ BodyModel = TypeVar("BodyModel", bound=BaseModel)
 class Rule:
     """Who may call a handler's method, and what it takes and gives (for the API description).
 
-    ``permission`` None: any Jupyter user (``signed_in``) or everybody (``public``).
+    ``permission`` None: everybody (``public``), any Jupyter user (``signed_in``), or everybody with
+    a way into the room, be it only into its lobby (``room``). ``limit``: the rate limit that counts
+    a person's calls besides that of all requests; ``counted``: whether it is a request that counts.
+    ``query``: the query's arguments, each with its JSON schema; ``media``: what an answer is that
+    is no JSON.
     """
 
     kind: str
@@ -44,14 +59,23 @@ class Rule:
     body: type[BaseModel] | None = None
     answer: type[BaseModel] | None = None
     status: int = 200
+    limit: str = ""
+    counted: bool = True
+    query: Mapping[str, dict[str, Any]] = field(default_factory=dict)
+    media: str = ""
 
 
-def requires(permission: Permission, **described: Any) -> Callable[[Method], Method]:
-    """Let only participants with this permission call a ``RoomHandler``'s method."""
+def requires(permission: Permission | None, **described: Any) -> Callable[[Method], Method]:
+    """Let only participants with this permission call a ``RoomHandler``'s method.
+
+    None lets in everybody who has a way into the room, those in its lobby too.
+    """
     return _ruled(Rule("room", permission, **described), _enter_room)
 
 
-def requires_when_open(permission: Permission, **described: Any) -> Callable[[Method], Method]:
+def requires_when_open(
+    permission: Permission | None, **described: Any
+) -> Callable[[Method], Method]:
     """The same for a WebSocket: a refusal is kept in ``handler.refusal`` for after the upgrade."""
     return _ruled(Rule("room", permission, **described), _enter_room_or_note)
 
@@ -72,7 +96,12 @@ def _ruled(
     def decorate(method: Method) -> Method:
         @functools.wraps(method)
         async def ruled(self: CodepadHandler, *args: Any, **kwargs: Any) -> None:
-            await admit(self, rule)
+            try:
+                await admit(self, rule)
+            except (Unauthenticated, NotFound):
+                await self.count_stranger(rule)
+                raise
+            await self.count(rule)
             await method(self, *args, **kwargs)
 
         # Guests have no Jupyter login; who may call is decided above, for every method.
@@ -106,6 +135,49 @@ class CodepadHandler(JupyterHandler):
         return jupyter_user(
             self.current_user, self.identity_provider, local_name=self.codepad.host_name
         )
+
+    @cached_property
+    def address(self) -> str:
+        """Where the request comes from, as it is counted for rate limits."""
+        context = cast(Any, self.request.connection).context
+        peer = context.address[0] if isinstance(context.address, tuple) else ""
+        forwarded = self.request.headers.get_list("X-Forwarded-For")
+        return limit_key(self.codepad.addresses.client(peer, forwarded))
+
+    @property
+    def caller(self) -> str:
+        """Whom a request counts for: empty for somebody who is neither user nor participant."""
+        return f"user:{self.user.username}" if self.user is not None else ""
+
+    async def count(self, rule: Rule) -> None:
+        """Count this request. Raises ``TooMany``."""
+        if not rule.counted:
+            return
+        if not self.caller:
+            await self.count_stranger(rule)
+            return
+        await self.codepad.limiter.hit("requests_per_person", self.caller)
+        if rule.limit:
+            await self.codepad.limiter.hit(rule.limit, self.caller)
+
+    async def count_stranger(self, rule: Rule) -> None:
+        """Count a request of somebody who is not known here. Raises ``TooMany``."""
+        if rule.counted:
+            await self.codepad.limiter.hit("requests_per_address", self.address)
+
+    def flag(self, name: str) -> bool:
+        """A query argument that is true or false (the default). Raises ``Invalid``."""
+        asked = self.get_query_argument(name, "false")
+        if asked not in {"true", "false"}:
+            raise Invalid("invalid_request", f"{name}: give true or false.")
+        return asked == "true"
+
+    def number(self, name: str, default: int, *, most: int = 2**31) -> int:
+        """A query argument that is a natural number. Raises ``Invalid``."""
+        asked = self.get_query_argument(name, str(default))
+        if not (asked.isascii() and asked.isdigit() and len(asked) < 12 and int(asked) <= most):
+            raise Invalid("invalid_request", f"{name}: give a number from 0 to {most}.")
+        return int(asked)
 
     def guest_token(self, room_id: str) -> str | None:
         """The session token of this browser's guest in a room."""
@@ -186,33 +258,49 @@ HTTP_WORDS = {
 }
 
 
+STATUS_CLOSE_CODES = {401: 4401, 403: 4403, 404: 4404, 409: 4404, 410: 4410, 429: 4429}
+CLOSE_CODES = {"room_expired": 4411, "in_lobby": 4425, "room_not_open": 4425}
+
+
+def close_code(error: CodepadError) -> int:
+    """The WebSocket close code that says the same as an error's status."""
+    return CLOSE_CODES.get(error.code, STATUS_CLOSE_CODES.get(error.status_code, 1011))
+
+
 class RoomHandler(CodepadHandler):
     """A handler inside one room; ``access`` is set before the method runs."""
 
     access: Access
     refusal: CodepadError | None = None
 
+    @property
+    def caller(self) -> str:
+        """The participant, once they are admitted."""
+        access = getattr(self, "access", None)
+        return f"participant:{access.participant.id}" if access is not None else super().caller
+
     async def find_access(self) -> Access | None:
         """The asking person's standing in the room of this URL: as Jupyter user, else as guest."""
         room_id = self.path_kwargs["room_id"]
-        rooms = self.codepad.rooms
+        doors = self.codepad.doors
         if (user := self.user) is not None:
-            access = await rooms.access_for_user(user, room_id)
+            access = await doors.access_for_user(user, room_id)
             if access is not None:
                 return access
         token = self.guest_token(room_id)
         if token is None:
             return None
-        return await rooms.access_for_guest(token, room_id)
+        return await doors.access_for_guest(token, room_id)
 
 
 async def _enter_room(handler: CodepadHandler, rule: Rule) -> None:
-    assert isinstance(handler, RoomHandler) and rule.permission is not None
+    assert isinstance(handler, RoomHandler)
     access = await handler.find_access()
     handler.access = require_access(access, signed_in=handler.user is not None)
     if not handler.access.participant.guest:
         await _require_user(handler, rule)
-    handler.access.require(rule.permission)
+    if rule.permission is not None:
+        handler.access.require(rule.permission)
 
 
 async def _enter_room_or_note(handler: CodepadHandler, rule: Rule) -> None:
@@ -221,6 +309,8 @@ async def _enter_room_or_note(handler: CodepadHandler, rule: Rule) -> None:
         await _enter_room(handler, rule)
     except CodepadError as error:
         handler.refusal = error
+        if not isinstance(error, Forbidden):
+            await handler.count_stranger(rule)
 
 
 async def _require_user(handler: CodepadHandler, _rule: Rule) -> None:

@@ -10,6 +10,7 @@ from pydantic.json_schema import models_json_schema
 
 from .handlers import RULE, CodepadHandler, Rule, public
 
+PARAMETER = re.compile(r"\(\?P<(\w+)>((?:[^()]|\([^()]*\))*)\)")
 METHODS = ("get", "post", "put", "patch", "delete")
 Route = tuple[str, type[CodepadHandler]]
 
@@ -89,17 +90,27 @@ def _operation(rule: Rule, names: dict[type[BaseModel], str], pattern: str) -> d
         "signed_in": [{"jupyter": []}],
         "room": [{"jupyter": []}, {"guest": []}],
     }[rule.kind]
-    parameters = re.findall(r"\?P<(\w+)>", pattern)
+    parameters = [
+        {
+            "name": name,
+            "in": "path",
+            "required": True,
+            "schema": {"type": "string", "pattern": f"^{allowed}$"},
+        }
+        for name, allowed in PARAMETER.findall(pattern)
+    ]
+    parameters += [
+        {"name": name, "in": "query", "schema": schema} for name, schema in rule.query.items()
+    ]
     if parameters:
-        operation["parameters"] = [
-            {"name": name, "in": "path", "required": True, "schema": {"type": "string"}}
-            for name in parameters
-        ]
+        operation["parameters"] = parameters
     if rule.body is not None:
         operation["requestBody"] = {"required": True, "content": _json(names[rule.body])}
     success: dict[str, Any] = {"description": "Done"}
     if rule.answer is not None:
         success["content"] = _json(names[rule.answer])
+    elif rule.media:
+        success["content"] = {rule.media: {"schema": {"type": "string"}}}
     operation["responses"] = {
         str(rule.status): success,
         "default": {"description": "Why not", "content": _json(names[ErrorModel])},

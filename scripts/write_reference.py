@@ -11,9 +11,11 @@ from pathlib import Path
 from typing import Any
 
 from jupyter_codepad import __version__
-from jupyter_codepad.access.roles import Permission, Role
-from jupyter_codepad.app import API_ROUTES, CodepadApp
+from jupyter_codepad.access.rate_limit import DEFAULT_LIMITS
+from jupyter_codepad.access.roles import RESTRICTABLE, Permission, Role
+from jupyter_codepad.app import API_ROUTES
 from jupyter_codepad.openapi import describe
+from jupyter_codepad.settings import CodepadSettings
 
 REFERENCE = Path(__file__).parent.parent / "docs" / "reference"
 MADE = "<!-- Made by `make docs` from the code: change that, not this. -->"
@@ -55,13 +57,19 @@ def configuration() -> Iterator[str]:
     yield from ("# Configuration", "", MADE, CONFIGURATION)
     yield "| Setting | Type | Default | What it does |"
     yield "| --- | --- | --- | --- |"
-    traits = CodepadApp.class_own_traits(config=True)
+    traits = CodepadSettings.class_own_traits(config=True)
     # In the order in which they are written down, which puts together what belongs together.
-    for name in (name for name in vars(CodepadApp) if name in traits):
+    for name in (name for name in vars(CodepadSettings) if name in traits):
         trait = traits[name]
         kind = type(trait).__name__
         default = repr(trait.default()).replace("''", "empty")
         yield f"| `{name}` | {kind} | `{default}` | {prose(str(trait.help))} |"
+    yield "\n## Rate limits\n"
+    yield "What `rate_limits` changes. Whoever does more is answered with 429 and `Retry-After`.\n"
+    yield "| Limit | Default |"
+    yield "| --- | --- |"
+    for name, limit in DEFAULT_LIMITS.items():
+        yield f"| `{name}` | {limit} |"
 
 
 def prose(text: str) -> str:
@@ -77,8 +85,14 @@ def permissions() -> Iterator[str]:
     for permission in Permission:
         marks = ("✓" if permission in role.permissions else "" for role in Role)
         yield f"| {permission.value} | {' | '.join(marks)} |"
-    invited = " and ".join(role.value for role in Role if role.can_be_invited)
+    invited = ", ".join(role.value for role in Role if role.can_be_invited)
     yield f"\nRoles that a link can give: {invited}."
+    off = ", ".join(p.value for p in Permission if p in RESTRICTABLE)
+    yield f"\nWhat a host can switch off for a whole role, but never for hosts: {off}."
+    ended = ", ".join(p.value for p in Permission if p.needs_open_room)
+    yield f"\nWhat nobody can do in a room that has ended: {ended}."
+    early = ", ".join(role.value for role in Role if role.prepares)
+    yield f"\nWho is let in before a room is open: {early}."
 
 
 def rest_api() -> Iterator[str]:
@@ -98,6 +112,8 @@ def rest_api() -> Iterator[str]:
 def operation_row(path: str, method: str, operation: dict[str, Any]) -> str:
     """One line of the table of operations."""
     who = {"public": "anybody", "signed_in": "Jupyter user"}.get(operation["x-rule"], "participant")
+    if operation["x-rule"] == "room" and "x-permission" not in operation:
+        who += ", or in the lobby"
     if "x-permission" in operation:
         who += f" ({operation['x-permission']})"
     status, answer = next(iter(operation["responses"].items()))

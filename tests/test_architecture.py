@@ -20,6 +20,7 @@ LINES_LIMIT = 450
 LAYERS: dict[str, int] = {
     "app": 8,
     "cli": 8,
+    "settings": 7,
     "activity": 7,
     "interviews": 6,
     "assistant": 6,
@@ -45,7 +46,7 @@ heights: the boundary (``BOUNDARY``) and the leaves (``LEAVES``).
 BOUNDARY = {"handlers"}
 """The base of all handlers knows identities and rooms, and every area's boundary stands on it."""
 
-BOUNDARY_MODULES = {"handlers", "pages", "websocket"}
+BOUNDARY_MODULES = {"handlers", "people_handlers", "pages", "websocket"}
 """Modules of an area that speak HTTP or WebSocket; managers and models never import them."""
 
 LEAVES = {"errors": set[str](), "metrics": set[str](), "storage": {"storage"}}

@@ -4,11 +4,16 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from sqlalchemy import select, update
+from sqlalchemy import Select, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from ..storage.tables import GuestSessionRecord, ParticipantRecord, utc_now
 from .tokens import hash_secret, new_session_token
+
+
+def name_cookie(port: int) -> str:
+    """The name of the cookie that remembers how a guest called themselves."""
+    return f"codepad-{port}-name"
 
 
 def cookie_name(port: int, room_id: str) -> str:
@@ -39,7 +44,21 @@ class GuestSessionManager:
 
     async def find(self, tx: AsyncSession, token: str, room_id: str) -> ParticipantRecord | None:
         """The guest behind a token, or None when it is not valid for this room now."""
-        query = (
+        query = self._behind(token, room_id).where(
+            GuestSessionRecord.revoked_at.is_(None), GuestSessionRecord.expires_at > utc_now()
+        )
+        found: ParticipantRecord | None = await tx.scalar(query)
+        return found
+
+    async def find_former(
+        self, tx: AsyncSession, token: str, room_id: str
+    ) -> ParticipantRecord | None:
+        """Whose token this is or was: it proves who comes back, and opens nothing."""
+        found: ParticipantRecord | None = await tx.scalar(self._behind(token, room_id))
+        return found
+
+    def _behind(self, token: str, room_id: str) -> Select[ParticipantRecord]:
+        return (
             select(ParticipantRecord)
             .join(
                 GuestSessionRecord,
@@ -49,11 +68,8 @@ class GuestSessionManager:
                 GuestSessionRecord.token_hash == hash_secret(token),
                 GuestSessionRecord.room_id == room_id,
                 ParticipantRecord.room_id == room_id,
-                GuestSessionRecord.revoked_at.is_(None),
-                GuestSessionRecord.expires_at > utc_now(),
             )
         )
-        return await tx.scalar(query)
 
     async def extend(self, tx: AsyncSession, room_id: str, expires_at: datetime) -> None:
         """Let all open sessions of a room end at ``expires_at``."""

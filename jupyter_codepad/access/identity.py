@@ -75,14 +75,33 @@ def clean_name(text: str) -> str:
     return name
 
 
-def unique_name(wanted: str, taken: set[str]) -> str:
-    """``wanted``, or ``wanted (2)``, ``wanted (3)``… so that it differs from all in ``taken``.
+def name_key(name: str) -> str:
+    """What a name looks like: names with one key cannot be told apart at a glance.
 
-    Names that only differ in upper and lower case count as the same.
+    Upper and lower case, accents, look-alikes of other alphabets and of digits fall together,
+    as in the skeletons of Unicode's security mechanisms (UTS #39), for letters that names have.
     """
-    lowered = {name.casefold() for name in taken}
+    folded = unicodedata.normalize("NFKD", unicodedata.normalize("NFKC", name).casefold())
+    plain = "".join(c for c in folded if not unicodedata.combining(c))
+    alike = " ".join(plain.translate(LOOK_ALIKES).split())
+    for pair, letter in LOOK_ALIKE_PAIRS:
+        alike = alike.replace(pair, letter)
+    return alike
+
+
+LOOK_ALIKE_PAIRS = (("rn", "m"), ("vv", "w"), ("cl", "d"))
+
+LOOK_ALIKES = str.maketrans(
+    # Letters of other alphabets, and digits, above the Latin letter that each is drawn like.
+    "аӓәвгԁеєһіјкӏмнорԛсѕтуүхѵԝѡьзαβγεηικνορτυχωϲμհոսօցզɑɡɩıłøđħʟʀi1|!05ꭰꮪꭺ",
+    "aaebrdeehljklmhopqcstyyxvwwb3abyenlkvoptuxwcuhnuogqaglllodhlrllllosdsa",
+)
+
+
+def unique_name(wanted: str, taken: set[str]) -> str:
+    """``wanted``, or ``wanted (2)``, ``wanted (3)``… whose ``name_key`` is not in ``taken``."""
     candidate, number = wanted, 1
-    while candidate.casefold() in lowered:
+    while name_key(candidate) in taken:
         number += 1
         candidate = f"{wanted} ({number})"
     return candidate

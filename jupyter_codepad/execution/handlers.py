@@ -8,7 +8,6 @@ from ..access.roles import Permission
 from ..handlers import CodepadHandler, RoomHandler, public, requires, signed_in
 from ..rooms.access import Access
 from ..rooms.handlers import ROOM
-from ..rooms.manager import require_open
 from ..rooms.models import Body
 from .languages import LANGUAGES
 from .models import Run
@@ -72,9 +71,15 @@ def run_author(access: Access) -> RunAuthor:
 class RunsHandler(RoomHandler):
     """``rooms/<id>/runs``: run the pad."""
 
-    @requires(Permission.RUN, summary="Run the pad", body=RunCreate, answer=Run, status=202)
+    @requires(
+        Permission.RUN,
+        summary="Run the pad",
+        body=RunCreate,
+        answer=Run,
+        status=202,
+        limit="runs_per_person",
+    )
     async def post(self, room_id: str) -> None:
-        require_open(self.access.room)
         wish = self.body(RunCreate)
         run = await self.codepad.runs.run(
             self.codepad.run_room(self.access.room),
@@ -104,7 +109,6 @@ class RestartHandler(RoomHandler):
         status=202,
     )
     async def post(self, room_id: str) -> None:
-        require_open(self.access.room)
         await self.codepad.runs.restart(self.codepad.run_room(self.access.room))
         self.answer(KernelModel(status="starting"), 202)
 

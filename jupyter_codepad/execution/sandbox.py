@@ -11,7 +11,6 @@ import asyncio
 import json
 import os
 import shutil
-import stat
 import subprocess
 import sys
 import tempfile
@@ -21,6 +20,7 @@ from dataclasses import dataclass, field
 from logging import Logger
 from pathlib import Path
 
+from ..rooms.folders import open_regular
 from . import seccomp
 
 MIB = 1024 * 1024
@@ -322,7 +322,7 @@ class Sandbox:
                 base = os.readlink(f"/proc/self/fd/{root}")
                 inside = os.path.relpath(place, base)
                 for name in sorted(names):
-                    opened = _open_regular(descriptor, name)
+                    opened = open_regular(descriptor, name)
                     if opened is None:
                         continue
                     size = os.fstat(opened).st_size
@@ -396,19 +396,6 @@ def _verdict(code: int, out: bytes, err: bytes) -> SandboxStatus:
 
 def _off(reason: str) -> SandboxStatus:
     return SandboxStatus(False, "none", f"Code cannot be run here: {reason}")
-
-
-def _open_regular(folder: int, name: str) -> int | None:
-    try:
-        opened = os.open(
-            name, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC, dir_fd=folder
-        )
-    except OSError:
-        return None  # a link, gone, or not ours to read
-    if stat.S_ISREG(os.fstat(opened).st_mode):
-        return opened
-    os.close(opened)
-    return None
 
 
 def interpreter_folders() -> list[Path]:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import re
+import stat
 import unicodedata
 from collections.abc import Callable
 from pathlib import Path, PurePosixPath
@@ -24,6 +26,22 @@ def slug(title: str) -> str:
     """A title as a short plain folder name: ASCII letters, digits and dashes, maybe empty."""
     plain = unicodedata.normalize("NFKD", title).encode("ascii", "ignore").decode()
     return re.sub(r"[^a-z0-9]+", "-", plain.lower()).strip("-")[:40].strip("-")
+
+
+def open_regular(folder: int, name: str) -> int | None:
+    """A descriptor of a regular file in an open folder, or None when it is anything else.
+
+    A symbolic link is not followed, and a device or pipe is never waited for.
+    """
+    flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+    try:
+        file = os.open(name, flags, dir_fd=folder)
+    except OSError:
+        return None  # a link, gone, or not ours to read
+    if stat.S_ISREG(os.fstat(file).st_mode):
+        return file
+    os.close(file)
+    return None
 
 
 def notebook(source: str, kernel_name: str, language: str) -> dict[str, Any]:

@@ -1,22 +1,27 @@
-"""The REST routes of rooms, links and people."""
+"""The REST routes of rooms, and of what their host has in hand."""
 
 from __future__ import annotations
 
-from ..access.guests import cookie_name
-from ..access.roles import Permission, Role
-from ..errors import Invalid
-from ..handlers import CodepadHandler, RoomHandler, requires, signed_in
-from ..storage.tables import InviteRecord
+import asyncio
+
+from ..access.audit import ActivityKind
+from ..access.roles import Permission
+from ..handlers import FLAG, CodepadHandler, RoomHandler, requires, signed_in
+from ..storage.tables import ActivityRecord
+from .export import activity_csv, as_json, write_archive
 from .models import (
-    InviteCreate,
-    InviteList,
-    InviteModel,
-    ParticipantList,
+    ActivityList,
+    ActivityModel,
     RoomCreate,
     RoomList,
     RoomModel,
     RoomPatch,
 )
+
+ROOM = r"(?P<room_id>[A-Za-z0-9_-]{12})"
+ACTIVITY_PAGE = 100
+ACTIVITY_PAGE_LIMIT = 1000
+PIECE = 256 * 1024
 
 
 class RoomsHandler(CodepadHandler):
@@ -25,16 +30,22 @@ class RoomsHandler(CodepadHandler):
     @signed_in(summary="My rooms, newest first", answer=RoomList)
     async def get(self) -> None:
         assert self.user is not None
-        rooms = self.codepad.rooms
-        found = await rooms.rooms_of(self.user)
-        self.answer(RoomList(rooms=[rooms.model(access) for access in found]))
+        news = self.codepad.news
+        found = await self.codepad.rooms.rooms_of(self.user)
+        models = [news.room_model(access, await news.snapshot(access.room)) for access in found]
+        self.answer(RoomList(rooms=models))
 
-    @signed_in(summary="Make a room", body=RoomCreate, answer=RoomModel, status=201)
+    @signed_in(
+        summary="Make a room",
+        body=RoomCreate,
+        answer=RoomModel,
+        status=201,
+        limit="rooms_per_user",
+    )
     async def post(self) -> None:
         assert self.user is not None
-        rooms = self.codepad.rooms
-        access = await rooms.create(self.user, self.body(RoomCreate))
-        self.answer(rooms.model(access), 201)
+        access = await self.codepad.rooms.create(self.user, self.body(RoomCreate))
+        self.answer(self.codepad.news.room_model(access), 201)
 
 
 class OneRoomHandler(RoomHandler):
@@ -42,99 +53,110 @@ class OneRoomHandler(RoomHandler):
 
     @requires(Permission.VIEW, summary="One room", answer=RoomModel)
     async def get(self, room_id: str) -> None:
-        self.answer(self.codepad.rooms.model(self.access))
+        news = self.codepad.news
+        self.answer(news.room_model(self.access, await news.snapshot(self.access.room)))
 
     @requires(
         Permission.MANAGE,
-        summary="Rename, close, reopen or extend",
+        summary="Rename, open, close, lock, restrict or extend",
         body=RoomPatch,
         answer=RoomModel,
     )
     async def patch(self, room_id: str) -> None:
-        rooms = self.codepad.rooms
-        self.answer(rooms.model(await rooms.update(self.access, self.body(RoomPatch))))
-
-    @requires(Permission.MANAGE, summary="Delete a room; its files stay unless asked", status=204)
-    async def delete(self, room_id: str) -> None:
-        asked = self.get_query_argument("delete_files", "false")
-        if asked not in {"true", "false"}:
-            raise Invalid("invalid_request", "delete_files: give true or false.")
-        await self.codepad.rooms.delete(self.access, delete_files=asked == "true")
-        self.set_status(204)
-
-
-class InvitesHandler(RoomHandler):
-    """``rooms/<id>/invites``: the share links of a room."""
-
-    @requires(Permission.INVITE, summary="Links of a room, newest first", answer=InviteList)
-    async def get(self, room_id: str) -> None:
-        records = await self.codepad.rooms.list_invites(room_id)
-        self.answer(InviteList(invites=[invite_model(record) for record in records]))
+        news = self.codepad.news
+        access = await self.codepad.rooms.update(self.access, self.body(RoomPatch))
+        self.answer(news.room_model(access, await news.snapshot(access.room)))
 
     @requires(
-        Permission.INVITE, summary="Make a link", body=InviteCreate, answer=InviteModel, status=201
+        Permission.MANAGE,
+        summary="Delete a room; its files stay unless asked",
+        status=204,
+        query={"delete_files": FLAG},
     )
-    async def post(self, room_id: str) -> None:
-        record, code = await self.codepad.rooms.create_invite(room_id, self.body(InviteCreate))
-        model = invite_model(record)
-        model.code, model.url = code, f"{self.codepad.prefix}join/{code}"
-        self.answer(model, 201)
-
-    @requires(Permission.INVITE, summary="Revoke all links", status=204)
     async def delete(self, room_id: str) -> None:
-        await self.codepad.rooms.revoke_invites(room_id)
+        delete_files = self.flag("delete_files")
+        await self.codepad.rooms.delete(self.access, delete_files=delete_files)
         self.set_status(204)
 
 
-class OneInviteHandler(RoomHandler):
-    """``rooms/<id>/invites/<invite>``: one share link."""
+class ActivityHandler(RoomHandler):
+    """``rooms/<id>/activity``: what happened at the room's doors."""
 
-    @requires(Permission.INVITE, summary="Revoke a link", status=204)
-    async def delete(self, room_id: str, invite_id: str) -> None:
-        await self.codepad.rooms.revoke_invites(room_id, invite_id)
-        self.set_status(204)
-
-
-class ParticipantsHandler(RoomHandler):
-    """``rooms/<id>/participants``: the people of a room."""
-
-    @requires(Permission.VIEW, summary="People, those here now first", answer=ParticipantList)
-    async def get(self, room_id: str) -> None:
-        you = self.access.participant.id
-        people = await self.codepad.rooms.participants(room_id, you)
-        self.answer(ParticipantList(participants=people))
-
-
-class LeaveHandler(RoomHandler):
-    """``rooms/<id>/leave``: the way out for whoever is asking."""
-
-    @requires(Permission.VIEW, summary="Leave; a guest's session ends", status=204)
-    async def post(self, room_id: str) -> None:
-        await self.codepad.rooms.leave(self.access)
-        self.clear_cookie(cookie_name(self.codepad.port, room_id), path=self.codepad.prefix)
-        self.set_status(204)
-
-
-def invite_model(record: InviteRecord) -> InviteModel:
-    """A link as the host may see it: never its code."""
-    return InviteModel(
-        id=record.id,
-        role=Role(record.role),
-        label=record.label,
-        created_at=record.created_at,
-        expires_at=record.expires_at,
-        max_uses=record.max_uses,
-        uses=record.uses,
-        revoked=record.revoked_at is not None,
+    @requires(
+        Permission.MANAGE,
+        summary="The activity log, newest first",
+        answer=ActivityList,
+        query={
+            "limit": {"type": "integer", "minimum": 0, "maximum": ACTIVITY_PAGE_LIMIT},
+            "before": {"type": "integer", "minimum": 0, "maximum": 2**31},
+        },
     )
+    async def get(self, room_id: str) -> None:
+        limit = self.number("limit", ACTIVITY_PAGE, most=ACTIVITY_PAGE_LIMIT)
+        before = self.number("before", 0) or None
+        records = await self.codepad.rooms.activity(room_id, limit=limit + 1, before=before)
+        models = [activity_model(record) for record in records[:limit]]
+        self.answer(ActivityList(activity=models, more=len(records) > limit))
 
 
-ROOM = r"(?P<room_id>[A-Za-z0-9_-]{12})"
+class ActivityFileHandler(RoomHandler):
+    """``rooms/<id>/activity.csv``: the activity log to keep."""
+
+    @requires(
+        Permission.MANAGE, summary="The activity log as CSV, oldest first", media="text/csv"
+    )
+    async def get(self, room_id: str) -> None:
+        self.set_header("Content-Type", "text/csv; charset=utf-8")
+        self.set_header("Content-Disposition", f'attachment; filename="activity-{room_id}.csv"')
+        kept = self.codepad.activity_kept
+        records = await self.codepad.rooms.activity(room_id, limit=kept)
+        self.finish(activity_csv(activity_model(record) for record in reversed(records)))
+
+
+class ExportHandler(RoomHandler):
+    """``rooms/<id>/export``: everything of the room as a zip archive."""
+
+    @requires(
+        Permission.MANAGE,
+        summary="The room's files, people and log (zip)",
+        media="application/zip",
+    )
+    async def get(self, room_id: str) -> None:
+        codepad = self.codepad
+        await codepad.documents.save_pad(self.access.room)
+        await codepad.rooms.note(self.access, ActivityKind.ROOM_EXPORTED)
+        people = await codepad.people.everybody(self.access)
+        records = await codepad.rooms.activity(room_id, limit=codepad.activity_kept)
+        room = codepad.news.room_model(self.access).model_dump(mode="json")
+        log = activity_csv(activity_model(record) for record in reversed(records))
+        archive = await asyncio.to_thread(
+            write_archive,
+            codepad.folders.local_path(self.access.room.folder),
+            {
+                "room.json": as_json(room),
+                "people.json": as_json(people.model_dump(mode="json")["participants"]),
+                "activity.csv": log,
+            },
+            limit_bytes=codepad.export_limit_bytes,
+            files_limit=codepad.files_per_room_limit,
+        )
+        self.set_header("Content-Type", "application/zip")
+        self.set_header("Content-Disposition", f'attachment; filename="room-{room_id}.zip"')
+        with archive:
+            while piece := await asyncio.to_thread(archive.read, PIECE):
+                self.write(piece)
+                await self.flush()
+
+
+def activity_model(record: ActivityRecord) -> ActivityModel:
+    """An entry of the log on the wire."""
+    return ActivityModel.model_validate(record, from_attributes=True)
+
+
 ROUTES = [
     (r"api/rooms", RoomsHandler),
     (rf"api/rooms/{ROOM}", OneRoomHandler),
-    (rf"api/rooms/{ROOM}/invites", InvitesHandler),
-    (rf"api/rooms/{ROOM}/invites/(?P<invite_id>[A-Za-z0-9_-]{{12}})", OneInviteHandler),
-    (rf"api/rooms/{ROOM}/participants", ParticipantsHandler),
-    (rf"api/rooms/{ROOM}/leave", LeaveHandler),
+    (rf"api/rooms/{ROOM}/activity", ActivityHandler),
+    (rf"api/rooms/{ROOM}/activity\.csv", ActivityFileHandler),
+    (rf"api/rooms/{ROOM}/export", ExportHandler),
 ]

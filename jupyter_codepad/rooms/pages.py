@@ -8,17 +8,20 @@ import secrets
 from functools import cached_property
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote, unquote
 
 from jinja2 import Environment, FileSystemLoader, select_autoescape
 from tornado import web
 
-from ..access.guests import cookie_name
+from ..access.guests import cookie_name, name_cookie
 from ..access.identity import NAME_LIMIT
-from ..access.roles import Permission
-from ..errors import CodepadError, NotFound
+from ..errors import CodepadError, NotFound, TooMany
 from ..handlers import CodepadHandler, RoomHandler, public, requires
+from ..storage.tables import utc_now
+from .access import Access, Standing, require_open
+from .doors import Invited, Visitor
 from .handlers import ROOM
-from .manager import require_open
+from .models import PASSWORD_LIMIT
 
 PACKAGE = Path(__file__).parent.parent
 STATIC = PACKAGE / "static"
@@ -76,45 +79,61 @@ class JoinHandler(PageHandler):
 
     @public(summary="Join page of a share link (HTML)")
     async def get(self, code: str) -> None:
-        room = await self.codepad.rooms.invited_room(code)
-        if await self._is_in(room.id):
-            self._enter(room.id, code)
+        invited = await self.codepad.doors.invited(code, self._visitor())
+        if await self._is_in(invited.room.id):
+            self._enter(invited.room.id, code)
             return
-        self._form(code, room.title)
+        self._form(code, invited, name=self._known_name())
 
-    @public(summary="Join by a share link (form field: name)", status=303)
+    @public(summary="Join by a share link (form fields: name, password)", status=303)
     async def post(self, code: str) -> None:
-        rooms = self.codepad.rooms
-        room = await rooms.invited_room(code)
-        if await self._is_in(room.id):
-            self._enter(room.id, code)
+        doors = self.codepad.doors
+        invited = await doors.invited(code, self._visitor())
+        if await self._is_in(invited.room.id):
+            self._enter(invited.room.id, code)
             return
-        if self.user is not None:
-            await rooms.join_as_user(code, self.user)
-            self._enter(room.id, code)
-            return
-        name = self.get_body_argument("name", "")
+        name = self.get_body_argument("name", "", strip=False)
+        password = self.get_body_argument("password", "", strip=False)
+        visitor = self._visitor(invited.room.id)
         try:
-            access, token = await rooms.join(code, name)
+            access, token = await doors.join(code, visitor, name=name, password=password)
         except CodepadError as error:
-            if error.status_code not in {409, 422}:
+            if error.status_code not in {403, 409, 422, 429}:
                 raise
-            self._form(code, room.title, name=name, error=error)
+            self._form(code, invited, name=name, error=error)
             return
+        if token is not None:
+            self._remember(access, token)
+        self._enter(invited.room.id, code)
+
+    def _visitor(self, room_id: str | None = None) -> Visitor:
+        token = self.guest_token(room_id) if room_id else None
+        return Visitor(self.address, token, self.user)
+
+    async def _is_in(self, room_id: str) -> bool:
+        doors = self.codepad.doors
+        if self.user is not None and await doors.access_for_user(self.user, room_id):
+            return True
+        token = self.guest_token(room_id)
+        return token is not None and await doors.access_for_guest(token, room_id) is not None
+
+    def _remember(self, access: Access, token: str) -> None:
         self.set_cookie(
-            cookie_name(self.codepad.port, room.id),
+            cookie_name(self.codepad.port, access.room.id),
             token,
             expires=access.room.expires_at,
             **self.guest_cookie_options,
         )
-        self._enter(room.id, code)
+        self.set_cookie(
+            name_cookie(self.codepad.port),
+            quote(access.participant.name),
+            expires_days=365,
+            **self.guest_cookie_options,
+        )
 
-    async def _is_in(self, room_id: str) -> bool:
-        rooms = self.codepad.rooms
-        if self.user is not None and await rooms.access_for_user(self.user, room_id):
-            return True
-        token = self.guest_token(room_id)
-        return token is not None and await rooms.access_for_guest(token, room_id) is not None
+    def _known_name(self) -> str:
+        """What this browser's guest was called the last time."""
+        return unquote(self.get_cookie(name_cookie(self.codepad.port)) or "")[:NAME_LIMIT]
 
     def _enter(self, room_id: str, code: str) -> None:
         # The code stays in the browser: a fragment is never sent to a server.
@@ -123,15 +142,19 @@ class JoinHandler(PageHandler):
         self.finish()
 
     def _form(
-        self, code: str, title: str, name: str = "", error: CodepadError | None = None
+        self, code: str, invited: Invited, name: str = "", error: CodepadError | None = None
     ) -> None:
+        if isinstance(error, TooMany):
+            self.set_header("Retry-After", str(error.retry_after))
         self.page(
             "join.html",
             error.status_code if error else 200,
             code=code,
-            title=title,
+            title=invited.room.title,
+            needs_password=invited.needs_password,
             name=name,
             name_limit=NAME_LIMIT,
+            password_limit=PASSWORD_LIMIT,
             user=self.user,
             error=error.message if error else "",
             xsrf_token=self.xsrf_token.decode(),
@@ -139,18 +162,28 @@ class JoinHandler(PageHandler):
 
 
 class RoomPageHandler(PageHandler, RoomHandler):
-    """``rooms/<id>``: the room page."""
+    """``rooms/<id>``: the room page, or the lobby's for those who are not let in yet."""
 
-    @requires(Permission.VIEW, summary="Room page (HTML)")
+    @requires(None, summary="Room page, or lobby page (HTML)")
     async def get(self, room_id: str) -> None:
-        codepad = self.codepad
         require_open(self.access.room)
+        refusal = self.access.refusal
+        if refusal is None:
+            await self._room()
+        elif lobby_state(self.access) is None:
+            raise refusal
+        else:
+            self._lobby()
+
+    async def _room(self) -> None:
+        codepad, news = self.codepad, self.codepad.news
+        room = news.room_model(self.access, await news.snapshot(self.access.room))
         config = {
             "baseUrl": codepad.prefix,
-            "roomId": room_id,
+            "roomId": room.id,
             "xsrfToken": self.xsrf_token.decode(),
             "cspNonce": self.csp_nonce,
-            "room": codepad.rooms.model(self.access).model_dump(mode="json"),
+            "room": room.model_dump(mode="json"),
             "limits": {
                 "message_bytes": codepad.message_limit_bytes,
                 "document_bytes": codepad.document_limit_bytes,
@@ -158,9 +191,35 @@ class RoomPageHandler(PageHandler, RoomHandler):
             "sandbox": codepad.sandbox_model(),
             "version": codepad.version,
         }
+        self._page_with("room.html", config, page_assets())
+
+    def _lobby(self) -> None:
+        room, person = self.access.room, self.access.participant
+        config = {
+            "baseUrl": self.codepad.prefix,
+            "roomId": room.id,
+            "title": room.title,
+            "name": person.name,
+            "xsrfToken": self.xsrf_token.decode(),
+            "state": lobby_state(self.access),
+            "opensAt": room.opens_at.isoformat() if room.opens_at else None,
+            "now": utc_now().isoformat(),
+        }
+        self._page_with("lobby.html", config, page_assets()["lobby"])
+
+    def _page_with(self, template: str, config: dict[str, Any], assets: dict[str, Any]) -> None:
         # "<" never stands in the block, so nothing in it can end the script element.
         text = json.dumps(config).replace("<", "\\u003c")
-        self.page("room.html", title=self.access.room.title, config=text, assets=page_assets())
+        self.page(template, title=self.access.room.title, config=text, assets=assets)
+
+
+def lobby_state(access: Access) -> str | None:
+    """Why somebody waits in the lobby: "waiting" or "prepared"; None: they do not."""
+    if access.participant.standing is Standing.WAITING:
+        return "waiting"
+    if access.participant.standing is Standing.IN and access.refusal is not None:
+        return "prepared"
+    return None
 
 
 def page_assets() -> dict[str, Any]:
@@ -182,11 +241,11 @@ class StaticHandler(CodepadHandler, web.StaticFileHandler):
         CodepadHandler.initialize(self, codepad)
         web.StaticFileHandler.initialize(self, path=str(STATIC))
 
-    @public(summary="Files of our pages")
+    @public(summary="Files of our pages", counted=False)
     async def get(self, path: str) -> None:  # type: ignore[override]
         await web.StaticFileHandler.get(self, path)
 
-    @public()
+    @public(counted=False)
     async def head(self, path: str) -> None:
         await web.StaticFileHandler.get(self, path, include_body=False)
 

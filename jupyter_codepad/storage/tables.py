@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import Any, ClassVar
 
-from sqlalchemy import DateTime, Dialect, ForeignKey, Index, String, Text, TypeDecorator
+from sqlalchemy import JSON, DateTime, Dialect, ForeignKey, Index, String, Text, TypeDecorator
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
 ID_LENGTH = 12
@@ -36,11 +36,18 @@ class UtcDateTime(TypeDecorator[datetime]):
 
 
 class Base(DeclarativeBase):
-    type_annotation_map: ClassVar[dict[Any, Any]] = {datetime: UtcDateTime}
+    type_annotation_map: ClassVar[dict[Any, Any]] = {
+        datetime: UtcDateTime,
+        dict[str, Any]: JSON,
+    }
 
 
 class RoomRecord(Base):
-    """A room; ``closed_at`` set means closed, ``expires_at`` in the past means expired."""
+    """A room; ``closed_at`` set means closed, ``expires_at`` in the past means expired.
+
+    ``prepared``: not open yet, until ``opens_at`` if that is set. ``restrictions``: the permissions
+    that are switched off, by role.
+    """
 
     __tablename__ = "rooms"
 
@@ -55,10 +62,18 @@ class RoomRecord(Base):
     created_at: Mapped[datetime] = mapped_column(default=utc_now)
     expires_at: Mapped[datetime]
     closed_at: Mapped[datetime | None]
+    prepared: Mapped[bool] = mapped_column(default=False)
+    opens_at: Mapped[datetime | None]
+    locked: Mapped[bool] = mapped_column(default=False)
+    lobby: Mapped[bool] = mapped_column(default=False)
+    restrictions: Mapped[dict[str, Any]] = mapped_column(default=dict)
 
 
 class InviteRecord(Base):
-    """A share link; only the hash of its code is kept."""
+    """A share link; only the hash of its code is kept.
+
+    ``main``: the one that the room shows and renews; ``lobby`` None: as the room says.
+    """
 
     __tablename__ = "invites"
 
@@ -72,10 +87,17 @@ class InviteRecord(Base):
     max_uses: Mapped[int | None]
     uses: Mapped[int] = mapped_column(default=0)
     revoked_at: Mapped[datetime | None]
+    main: Mapped[bool] = mapped_column(default=False)
+    password_hash: Mapped[str | None] = mapped_column(Text)
+    lobby: Mapped[bool | None]
 
 
 class ParticipantRecord(Base):
-    """A person in a room: a Jupyter user (``username`` set) or a guest."""
+    """A person in a room: a Jupyter user (``username`` set) or a guest.
+
+    ``standing``: whether they are in, wait in the lobby, or were sent away; ``name_key``: what
+    their name looks like, so that no two in a room can be taken for each other.
+    """
 
     __tablename__ = "participants"
 
@@ -88,10 +110,13 @@ class ParticipantRecord(Base):
     invite_id: Mapped[str | None] = mapped_column(ForeignKey("invites.id", ondelete="SET NULL"))
     joined_at: Mapped[datetime] = mapped_column(default=utc_now)
     left_at: Mapped[datetime | None]
+    standing: Mapped[str] = mapped_column(String(16), default="in")
+    name_key: Mapped[str] = mapped_column(String(128))
+    hand_raised_at: Mapped[datetime | None]
 
     __table_args__ = (
         Index("ix_participants_room_username", "room_id", "username", unique=True),
-        Index("ix_participants_room_name", "room_id", "name", unique=True),
+        Index("ix_participants_room_name_key", "room_id", "name_key", unique=True),
     )
 
 
@@ -128,3 +153,19 @@ class RunRecord(Base):
     duration_ms: Mapped[int | None]
     execution_count: Mapped[int | None]
     message: Mapped[str] = mapped_column(Text, default="")
+
+
+class ActivityRecord(Base):
+    """One entry of a room's activity log; the names are those of then."""
+
+    __tablename__ = "activity"
+
+    id: Mapped[int] = mapped_column(primary_key=True, autoincrement=True)
+    room_id: Mapped[str] = mapped_column(ForeignKey("rooms.id", ondelete="CASCADE"), index=True)
+    at: Mapped[datetime] = mapped_column(default=utc_now)
+    kind: Mapped[str] = mapped_column(String(32))
+    actor_id: Mapped[str | None] = mapped_column(String(ID_LENGTH))
+    actor: Mapped[str | None] = mapped_column(String(255))
+    subject_id: Mapped[str | None] = mapped_column(String(ID_LENGTH))
+    subject: Mapped[str | None] = mapped_column(String(255))
+    detail: Mapped[dict[str, Any]] = mapped_column(default=dict)

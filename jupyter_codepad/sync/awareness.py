@@ -9,12 +9,30 @@ from __future__ import annotations
 from typing import Any
 
 CURSORS_LIMIT = 20
+CELL_ID_LIMIT = 64
+PARTICIPANT_ID_LENGTH = 12
 TEXT_NAMES = frozenset({"source"})
 
 
 def page_state(state: dict[str, Any]) -> dict[str, Any]:
-    """The part of a state that is known and well-formed: ``cursors`` and ``typing``."""
+    """The part of a state that is known and well-formed.
+
+    ``cursors``, ``typing``, ``active`` (a number that grows while the person does something),
+    ``viewport`` (what they see first, ``{position, cell}``) and ``following`` (a participant's id).
+    """
     kept: dict[str, Any] = {}
+    active = _natural(state.get("active"))
+    if active is not None:
+        kept["active"] = active
+    viewport = state.get("viewport")
+    if isinstance(viewport, dict):
+        kept["viewport"] = {
+            "position": _position(viewport.get("position")),
+            "cell": _name(viewport.get("cell"), CELL_ID_LIMIT),
+        }
+    following = _name(state.get("following"), PARTICIPANT_ID_LENGTH)
+    if following is not None:
+        kept["following"] = following
     if isinstance(state.get("typing"), bool):
         kept["typing"] = state["typing"]
     cursors = state.get("cursors")
@@ -53,6 +71,10 @@ def _position(position: Any) -> dict[str, Any] | None:
         "item": item,
         "assoc": assoc if assoc in (-1, 0) else 0,
     }
+
+
+def _name(value: Any, limit: int) -> str | None:
+    return value if isinstance(value, str) and len(value) <= limit else None
 
 
 def _id(value: Any) -> dict[str, int] | None:

@@ -106,6 +106,15 @@ class DocumentManager:
                 raise Conflict("pad_unreadable", "This pad's file cannot be read.") from error
         return document
 
+    async def save_pad(self, room: RoomRecord) -> None:
+        """Write a pad that is open into its file now."""
+        form, kind = PAD_FORMATS[room.pad_type]
+        extension = self._collaboration()
+        key = f"{form}:{kind}:{room.pad_file_id}"
+        document = extension.ywebsocket_server.rooms.get(key) if extension is not None else None
+        if isinstance(document, DocumentRoom) and document.ready:
+            await document.save()
+
     async def prepare_collaboration_room(self, key: str) -> None:
         """Make our document room for a pad before jupyter-collaboration's handler looks for it."""
         extension = self._extension()

@@ -111,9 +111,9 @@ def ack_frame(count: int) -> bytes:
     return bytes((Kind.ACK,)) + var_uint(count)
 
 
-def event_frame(message: dict[str, object]) -> bytes:
-    """An ``EVENT`` frame: news about the room as JSON."""
-    return bytes((Kind.EVENT,)) + var_bytes(json.dumps(message).encode())
+def event_frame(message: str) -> bytes:
+    """An ``EVENT`` frame: news about the room, JSON already."""
+    return bytes((Kind.EVENT,)) + var_bytes(message.encode())
 
 
 def awareness_frame(entries: list[AwarenessEntry]) -> bytes:

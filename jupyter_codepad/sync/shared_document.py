@@ -51,6 +51,12 @@ class SyncClient(Protocol):
     def queue(self, frame: bytes) -> None:
         """Queue a frame; never raises, never waits."""
 
+    def did_something(self) -> None:
+        """The person has just typed, moved or looked elsewhere."""
+
+    def edit_refused(self) -> None:
+        """A change was dropped because this person may not edit (any more)."""
+
 
 class DocumentFull(ProtocolError):
     """An update would make the document larger than it may become."""
@@ -149,8 +155,12 @@ class SharedDocument:
             client.queue(sync_frame(SyncStep.MISSING, missing))
         elif step in (SyncStep.MISSING, SyncStep.UPDATE):
             # What may not be is dropped but counted: the client waits for no acknowledgement.
-            if content != NOTHING and client.may_edit and not self._read_only:
-                self._apply(client, content)
+            if content != NOTHING and not self._read_only:
+                if client.may_edit:
+                    self._apply(client, content)
+                    client.did_something()
+                else:
+                    client.edit_refused()
             client.updates_received += 1
             if client.wants_acks:
                 self._acks_wanted.add(client)
@@ -191,9 +201,21 @@ class SharedDocument:
                 continue
             said = entry.state if client.trusted else page_state(entry.state)
             state = {**said, "user": client.awareness_user}
+            if known is None or known.state != state:
+                client.did_something()
             self._states[entry.client_id] = AwarenessEntry(entry.client_id, entry.clock, state)
             self._states_turn[entry.client_id] = client
             self._schedule()
+
+    def user_changed(self, client: SyncClient) -> None:
+        """Tell everybody, the client too, that it has another name, colour or role now."""
+        entry = self._states.get(client.client_id) if client.client_id is not None else None
+        if entry is None or entry.state is None:
+            return
+        state = {**entry.state, "user": client.awareness_user}
+        renewed = AwarenessEntry(entry.client_id, entry.clock + 1, state)
+        self._states[entry.client_id] = renewed
+        self._broadcast(awareness_frame([renewed]), but=None)
 
     def _spoken_by(self, client_id: int) -> SyncClient | None:
         return next((c for c in self.clients if c.client_id == client_id), None)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import TYPE_CHECKING, Any
 
 from jupyter_server.base.handlers import JupyterHandler
@@ -16,9 +17,8 @@ from tornado.websocket import WebSocketClosedError, WebSocketHandler
 from ..access.identity import initials, jupyter_user
 from ..access.roles import Permission
 from ..errors import CodepadError, NotFound
-from ..handlers import RoomHandler, requires_when_open
-from ..rooms.access import Access
-from ..rooms.manager import require_open
+from ..handlers import RoomHandler, close_code, requires_when_open
+from ..rooms.access import Access, require_open
 from ..storage.tables import RoomRecord
 from .document_room import DocumentRoom
 from .manager import DOCUMENT_NAMES, PAD
@@ -33,12 +33,11 @@ KEEP_ALIVE_SECONDS = 20.0
 FRAME_OVERHEAD_BYTES = 4096
 """What a frame may have on top of the text it carries."""
 
-CLOSE_CODES = {401: 4401, 403: 4403, 404: 4404, 409: 4404, 410: 4410}
-GONE_CODES = {"room_expired": 4411}
 DOCUMENT_FULL = 4413
 MALFORMED = 4400
 TOO_SLOW = 1013
 TOO_LARGE = 1009
+TOO_MANY = 4429
 FRAME_READ_FACTOR = 8
 
 
@@ -48,7 +47,7 @@ def user_state(access: Access) -> dict[str, Any]:
     return {
         "username": person.username or f"guest:{person.id}",
         "name": person.name,
-        "display_name": person.name,
+        "display_name": person.marked_name,
         "initials": initials(person.name),
         "color": person.color,
         "avatar_url": None,
@@ -86,10 +85,16 @@ class SyncClientMixin:
         if stream is not None and len(stream._write_buffer) > self.send_buffer_limit:
             self.close(TOO_SLOW, "Your connection is too slow.")  # type: ignore[attr-defined]
 
-    def notify(self, message: dict[str, object]) -> None:
+    def notify(self, message: str) -> None:
         """Send news of the room to clients that asked for them."""
         if self.tells_news:
             self.queue(event_frame(message))
+
+    def did_something(self) -> None:
+        """Nobody asks, unless this socket is of a participant."""
+
+    def edit_refused(self) -> None:
+        """A client of ours is told; others go on with what they have."""
 
 
 class SyncHandler(SyncClientMixin, WebSocketMixin, WebSocketHandler, RoomHandler):
@@ -98,8 +103,11 @@ class SyncHandler(SyncClientMixin, WebSocketMixin, WebSocketHandler, RoomHandler
     Refusals come as WebSocket close codes after the upgrade, because a browser cannot read the
     status of a refused one: 4401 not signed in, 4403 not allowed, 4404 no such room or document,
     4410 closed, 4411 expired, 4412 deleted, 4413 document full, 4400 malformed frame, 1009 frame
-    too large. ``?acks=1`` asks for our own frames: acknowledgements and news of the room.
+    too large, 4425 still in the lobby, 4429 too many frames. ``?acks=1`` asks for our own frames:
+    acknowledgements and, on the pad or with ``&news=1``, news of the room.
     """
+
+    document_name = PAD
 
     document: SharedDocument | None = None
     pad: DocumentRoom | None = None
@@ -133,8 +141,7 @@ class SyncHandler(SyncClientMixin, WebSocketMixin, WebSocketHandler, RoomHandler
             require_open(self.access.room)
             await self._attach(name)
         except CodepadError as error:
-            code = GONE_CODES.get(error.code, CLOSE_CODES.get(error.status_code, 1011))
-            self.close(code, error.message)
+            self.close(close_code(error), error.message)
 
     async def _attach(self, name: str) -> None:
         documents = self.codepad.documents
@@ -155,14 +162,41 @@ class SyncHandler(SyncClientMixin, WebSocketMixin, WebSocketHandler, RoomHandler
         self.awareness_user = user_state(self.access)
         self.may_edit = Permission.EDIT in self.access.permissions
         self.wants_acks = self.get_query_argument("acks", "") == "1"
-        self.tells_news = self.wants_acks and name == PAD
+        wanted = self.get_query_argument("news", "") == "1"
+        self.tells_news = self.wants_acks and (name == PAD or wanted)
+        self.document_name = name
         document.attach(self)
         self.document = document
         if name == PAD and Permission.RUN in self.access.permissions:
             self.codepad.runs.warm(self.codepad.run_room(self.access.room))
         self.keep_alive = PeriodicCallback(self._keep_alive, KEEP_ALIVE_SECONDS * 1000)
         self.keep_alive.start()
-        self.codepad.rooms.presence.connect(self.access.room.id, person.id, self)
+        news = self.codepad.news
+        news.presence.connect(self.access.room.id, person.id, self)
+        # What was changed while the document was opened is not missed: it is looked up once more.
+        if self.tells_news:
+            news.own(news.greet(self.access, self))
+        news.own(news.apply(self.access.room.id, person.id))
+
+    def access_changed(self, access: Access) -> None:
+        """Hold to what this person may do from now on, and show the others who they are."""
+        self.access = access
+        if access.refusal is not None:
+            self.close(close_code(access.refusal), access.refusal.message)
+            return
+        self.may_edit = Permission.EDIT in access.permissions
+        user = user_state(access)
+        if user != self.awareness_user and self.document is not None:
+            self.awareness_user = user
+            self.document.user_changed(self)
+
+    def did_something(self) -> None:
+        """Be shown as active."""
+        self.codepad.news.active(self.access.room.id, self.author)
+
+    def edit_refused(self) -> None:
+        """Tell a client of ours that it has something that the document has not."""
+        self.notify('{"type":"refused"}')
 
     def on_message(self, message: str | bytes) -> None:
         """Hand a frame to the document; what cannot be read closes this socket and no other."""
@@ -174,6 +208,11 @@ class SyncHandler(SyncClientMixin, WebSocketMixin, WebSocketHandler, RoomHandler
                 raise ProtocolError("frames here are binary")
             if len(message) > self.frame_limit:
                 self.close(TOO_LARGE, "That is more than can be sent at once.")
+                return
+            if not self.codepad.limiter.socket_hit(str(id(self))):
+                self.close(
+                    TOO_MANY, "That was too much at once. The connection comes back by itself."
+                )
                 return
             self.document.receive(self, message)
         except DocumentFull:
@@ -190,9 +229,7 @@ class SyncHandler(SyncClientMixin, WebSocketMixin, WebSocketHandler, RoomHandler
             return
         self.document.detach(self)
         self.document = None
-        self.codepad.rooms.presence.disconnect(
-            self.access.room.id, self.access.participant.id, self
-        )
+        self.codepad.news.presence.disconnect(self.access.room.id, self.access.participant.id, self)
         if self.pad is not None:
             self.codepad.documents.release(self.pad)
 
@@ -206,6 +243,15 @@ class SyncHandler(SyncClientMixin, WebSocketMixin, WebSocketHandler, RoomHandler
         self.sent_lately = False
 
 
+def may_edit_in_lab(access: Access | None) -> bool:
+    """Whether a room leaves a Jupyter user the right to write that they have to its pad's file.
+
+    The owner's file stays the owner's, after the end of the room too, and who has no part in the
+    room is nobody whom it could restrict.
+    """
+    return access is None or access.owner or Permission.EDIT in access.permissions
+
+
 class CollaborationHandler(SyncClientMixin, YDocWebSocketHandler):  # type: ignore[misc]
     """Stands in for jupyter-collaboration's own document socket, which JupyterLab uses.
 
@@ -215,6 +261,8 @@ class CollaborationHandler(SyncClientMixin, YDocWebSocketHandler):  # type: igno
     """
 
     trusted = True
+    document_name = PAD
+    may_write = False
     access: Access | None = None
     room_record: RoomRecord | None = None
     keep_alive: PeriodicCallback | None = None
@@ -248,18 +296,19 @@ class CollaborationHandler(SyncClientMixin, YDocWebSocketHandler):  # type: igno
         user = jupyter_user(
             self.current_user, self.identity_provider, local_name=self.codepad.host_name
         )
-        self.access = await self.codepad.rooms.access_for_user(user, room.id)
+        self.access = await self.codepad.doors.access_for_user(user, room.id)
         self.author = self.access.participant.id if self.access else f"user:{user.username}"
         self.awareness_user = (
             user_state(self.access)
             if self.access
             else self.identity_provider.identity_model(self.current_user)
         )
-        self.may_edit = bool(
+        self.may_write = bool(
             await ensure_async(
                 self.authorizer.is_authorized(self, self.current_user, "write", "contents")
             )
         )
+        self.may_edit = self.may_write and may_edit_in_lab(self.access)
 
     async def open(self, room_id: str) -> None:
         """Attach as jupyter-collaboration does, and be seen in the room."""
@@ -270,7 +319,7 @@ class CollaborationHandler(SyncClientMixin, YDocWebSocketHandler):  # type: igno
             self.keep_alive.start()
         await super().open(room_id)
         if self.access is not None and self.room_record is not None:
-            self.codepad.rooms.presence.connect(
+            self.codepad.news.presence.connect(
                 self.room_record.id, self.access.participant.id, self
             )
 
@@ -285,13 +334,32 @@ class CollaborationHandler(SyncClientMixin, YDocWebSocketHandler):  # type: igno
         if self.keep_alive is not None:
             self.keep_alive.stop()
         if self.access is not None and self.room_record is not None:
-            self.codepad.rooms.presence.disconnect(
+            self.codepad.news.presence.disconnect(
                 self.room_record.id, self.access.participant.id, self
             )
         super().on_close()
 
-    def notify(self, message: dict[str, object]) -> None:
+    def notify(self, message: str) -> None:
         """Lab's own client does not know our news; the Codepad panel asks for them itself."""
+
+    def access_changed(self, access: Access) -> None:
+        """Hold to what this person may do in the room from now on."""
+        self.access = access
+        self.awareness_user = user_state(access)
+        self.may_edit = self.may_write and may_edit_in_lab(access)
+        if isinstance(self.room, DocumentRoom):
+            self.room.shared.user_changed(self)
+
+    def did_something(self) -> None:
+        """Be shown as active."""
+        if self.access is not None:
+            self.codepad.news.active(self.access.room.id, self.access.participant.id)
+
+    def edit_refused(self) -> None:
+        """Say so in Lab, whose editor goes on showing what the document does not have."""
+        words = "You may not change this room’s pad now. Close it and open it again to see it."
+        reason = {"reason": "codepad", "reloadable": False, "errorReason": words}
+        self.close(1003, json.dumps(reason))
 
     def cut(self, code: int, reason: str) -> None:
         """The file is the user's own: the end of a room does not close their editor in Lab."""

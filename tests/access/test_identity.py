@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from jupyter_codepad.access.identity import COLORS, clean_name, initials, unique_name
+from jupyter_codepad.access.identity import COLORS, clean_name, initials, name_key, unique_name
 from jupyter_codepad.access.roles import ROLE_PERMISSIONS, Permission, Role
-from jupyter_codepad.access.tokens import new_id, new_invite_code
+from jupyter_codepad.access.tokens import new_id
 from jupyter_codepad.errors import Invalid
 
 
@@ -40,8 +40,34 @@ def test_long_names_are_refused() -> None:
 
 def test_a_taken_name_gets_a_number() -> None:
     assert unique_name("Ada", set()) == "Ada"
-    assert unique_name("Ada", {"Ada"}) == "Ada (2)"
-    assert unique_name("ADA", {"Ada", "ada (2)"}) == "ADA (3)"
+    assert unique_name("Ada", {"ada"}) == "Ada (2)"
+    assert unique_name("ADA", {"ada", "ada (2)"}) == "ADA (3)"
+
+
+@pytest.mark.parametrize(
+    ("real", "false"),
+    [
+        ("Ada", "АDА"),  # Cyrillic
+        ("Ada", "ɑda"),
+        ("Ada", "Adá"),
+        ("Ada", "Ａｄａ"),
+        ("Ada", "𝐀𝐝𝐚"),
+        ("Bill", "BiIl"),
+        ("Bill", "B1ll"),
+        ("Olga", "0lga"),
+        ("Ada Lovelace", "Ada  Lovelace"),
+        ("Ada Lovelace", "Ada\u00a0Lovelace"),
+        ("Morna", "Moma"),
+        ("Ωmega", "ωmega"),
+    ],
+)
+def test_a_name_cannot_pass_for_another(real: str, false: str) -> None:
+    assert unique_name(clean_name(false), {name_key(real)}).endswith(" (2)")
+
+
+@pytest.mark.parametrize(("one", "other"), [("Ada", "Bob"), ("Jan", "Jana"), ("李", "王")])
+def test_different_names_stay_different(one: str, other: str) -> None:
+    assert name_key(one) != name_key(other)
 
 
 def test_initials() -> None:
@@ -53,15 +79,14 @@ def test_initials() -> None:
 def test_only_the_host_role_cannot_be_given_by_a_link() -> None:
     assert [role for role in Role if not role.can_be_invited] == [Role.HOST]
     assert Role.HOST.permissions == set(Permission)
-    assert Role.OBSERVER.permissions == {Permission.VIEW}
+    assert Role.OBSERVER.permissions == {Permission.VIEW, Permission.CHAT}
     assert Permission.RUN in Role.MEMBER.permissions
     assert set(ROLE_PERMISSIONS) == set(Role)
 
 
-def test_identifiers_and_codes_are_url_safe_and_of_their_length() -> None:
+def test_identifiers_are_url_safe_and_of_their_length() -> None:
     for _ in range(200):
         assert len(new_id()) == 12 and new_id().replace("-", "").replace("_", "").isalnum()
-        assert len(new_invite_code()) == 22
 
 
 @pytest.mark.parametrize("color", COLORS)

@@ -66,18 +66,19 @@ async def test_a_body_that_is_no_json_is_refused(server: JupyterServer) -> None:
     assert (answer.status_code, answer.json()["code"]) == (400, "invalid_json")
 
 
-async def test_links_are_shown_once_and_can_be_revoked(server: JupyterServer) -> None:
+async def test_links_are_shown_to_those_who_invite_and_can_be_revoked(server: JupyterServer) -> None:
     room = await server.room()
     path = f"rooms/{room['id']}/invites"
     made = (await server.host.api("POST", path, {"role": "observer", "label": "class"})).json()
     assert len(made["code"]) == 22 and made["url"] == f"/codepad/join/{made['code']}"
     listed = (await server.host.api("GET", path)).json()["invites"]
     assert [invite["id"] for invite in listed] == [made["id"]]
-    assert listed[0]["code"] is None and listed[0]["url"] is None
+    assert listed[0]["code"] == made["code"] and listed[0]["url"] == made["url"]
     assert made["code"] not in (
         server.home / "jupyter_data_dir/codepad/codepad.sqlite"
     ).read_bytes().decode("latin-1")
     assert (await server.host.api("DELETE", f"{path}/{made['id']}")).status_code == 204
+    assert (await server.host.api("GET", path)).json()["invites"][0]["code"] is None
     answer = await server.person().http.get(f"join/{made['code']}")
     assert answer.status_code == 404 and "does not work" in answer.text
     assert (await server.host.api("DELETE", f"{path}/{'x' * 12}")).status_code == 404

@@ -116,6 +116,7 @@ async def test_deleting_a_room_takes_everything_of_it_along(url: str) -> None:
                     id="p" * 12,
                     room_id="a" * 12,
                     name="Ada",
+                    name_key="ada",
                     color="#123456",
                     role="member",
                     invite_id="i" * 12,
@@ -134,7 +135,12 @@ async def test_two_people_of_a_room_cannot_have_one_name(url: str) -> None:
             tx.add(room())
         people = [
             ParticipantRecord(
-                id=letter * 12, room_id="a" * 12, name="Ada", color="#123456", role="member"
+                id=letter * 12,
+                room_id="a" * 12,
+                name="Ada",
+                name_key="ada",
+                color="#123456",
+                role="member",
             )
             for letter in "pq"
         ]

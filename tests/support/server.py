@@ -19,6 +19,8 @@ import httpx
 from tests.support.sync_client import SyncClient, until
 
 START_SECONDS = 60.0
+UNLIMITED = ("rooms_per_user", "requests_per_person", "requests_per_address", "runs_per_person")
+"""Tests make rooms and requests faster than any person; those about limits set their own."""
 EXTENSIONS = ("jupyter_codepad", "jupyter_server_ydoc", "jupyter_server_fileid", "jupyterlab")
 
 
@@ -107,7 +109,7 @@ class JupyterServer:
         settings = {
             "ServerApp": {"jpserver_extensions": dict.fromkeys(EXTENSIONS, True)},
             # Most tests run nothing; a kernel for each of their rooms would only cost time.
-            "CodepadApp": {"warm_kernels": False},
+            "CodepadApp": {"warm_kernels": False, "rate_limits": dict.fromkeys(UNLIMITED, "")},
         }
         (config / "jupyter_server_config.json").write_text(json.dumps(settings))
 

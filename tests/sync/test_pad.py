@@ -72,7 +72,8 @@ async def test_awareness_is_under_the_name_the_server_knows(server: JupyterServe
     mallory.say({"user": {"name": "Ada", "display_name": "Host"}, "typing": True})
     await until(lambda: mallory.ydoc.client_id in ada.awareness, "Mallory's state at Ada's")
     shown = ada.awareness[mallory.ydoc.client_id]
-    assert shown["user"]["name"] == shown["user"]["display_name"] == "Mallory"
+    assert shown["user"]["name"] == "Mallory"
+    assert shown["user"]["display_name"] == "Mallory (guest)"
     assert shown["user"]["guest"] is True and shown["typing"] is True
 
 

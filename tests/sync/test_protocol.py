@@ -54,7 +54,7 @@ def test_damaged_frames_are_protocol_errors_or_readable(seed: int) -> None:
     frames = (
         sync_frame(2, rng.randbytes(30)),  # type: ignore[arg-type]
         awareness_frame([AwarenessEntry(5, 2, {"user": {"name": "Ada"}})]),
-        event_frame({"type": "room"}),
+        event_frame('{"type":"room"}'),
     )
     frame = bytearray(rng.choice(frames))
     for _ in range(rng.randint(1, 4)):

@@ -1,0 +1,146 @@
+"""Every setting of ours: the traits of ``CodepadApp``, with their units and defaults."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from jupyter_server.extension.application import ExtensionApp
+from traitlets import Bool, Dict, Float, Integer, List, TraitError, Unicode, validate
+
+from .access.rate_limit import DEFAULT_LIMITS
+
+MIB = 1024 * 1024
+
+
+class CodepadSettings(ExtensionApp):
+    """What can be configured."""
+
+    database_url = Unicode(
+        config=True,
+        help="SQLAlchemy URL of the record store (rooms, people, links, runs). Default: a SQLite "
+        "file `codepad/codepad.sqlite` in Jupyter's data directory. `postgresql://…` needs the "
+        "extra `jupyter-codepad[postgres]`.",
+    )
+    state_dir = Unicode(
+        config=True,
+        help="Directory of the default SQLite file and of the update log. Default: `codepad` in "
+        "Jupyter's data directory. Not on a network file system.",
+    )
+    rooms_folder = Unicode(
+        "codepad-rooms",
+        config=True,
+        help="Folder, below the Jupyter root, in which each room gets a folder of its own.",
+    )
+    host_name = Unicode(
+        "Host",
+        config=True,
+        help="What others see as the name of the person who signs in with the server's token or "
+        "password. With JupyterHub people have their own names.",
+    )
+    room_ttl_hours = Float(24.0, config=True, help="Lifetime of a new room, in hours.")
+    room_ttl_limit_hours = Float(
+        24.0 * 31, config=True, help="Longest lifetime that can be asked for, in hours from now."
+    )
+    rooms_per_owner_limit = Integer(200, config=True, help="Most rooms one person can own.")
+    participants_per_room_limit = Integer(
+        200, config=True, help="Most people who can have a way into one room at the same time."
+    )
+    files_per_room_limit = Integer(
+        1000, config=True, help="Most files of a room that are exported or copied to its kernel."
+    )
+    export_limit_bytes = Integer(
+        256 * MIB, config=True, help="Most that the files of an exported room may be, in bytes."
+    )
+    allow_guests = Bool(
+        True, config=True, help="Whether links let people in who have no account on this server."
+    )
+    trusted_proxies = List(
+        Unicode(),
+        config=True,
+        help="Addresses or networks (CIDR) of the reverse proxies in front of this server, or "
+        "`unix`: only what they say in X-Forwarded-For about a client's address is believed.",
+    )
+    rate_limits = Dict(
+        value_trait=Unicode(),
+        key_trait=Unicode(),
+        config=True,
+        help="Changes to how often things may be done, such as `{'runs_per_person': '20 per "
+        "minute'}`; an empty text switches a limit off. All limits and their defaults are below.",
+    )
+    rate_limit_storage = Unicode(
+        "memory://",
+        config=True,
+        help="Where is counted: `memory://`, or a Redis that several servers share, such as "
+        "`async+redis://localhost:6379` (needs the extra `jupyter-codepad[redis]`).",
+    )
+    idle_seconds = Float(
+        120.0, config=True, help="After how long without doing anything people are shown as idle."
+    )
+    activity_kept = Integer(
+        10_000, config=True, help="Entries of a room's activity log that are kept, the newest."
+    )
+    retention_days = Float(
+        90.0,
+        config=True,
+        help="How long the records of a room are kept after its end, in days; 0: for ever.",
+    )
+    retention_deletes_files = Bool(
+        False,
+        config=True,
+        help="Whether a room's folder is deleted too when its records are kept no longer.",
+    )
+    links_per_room_limit = Integer(
+        100, config=True, help="Most links of one room that can be open at the same time."
+    )
+    document_limit_bytes = Integer(
+        1_000_000, config=True, help="Largest text of a pad, in bytes of UTF-8."
+    )
+    message_limit_bytes = Integer(
+        MIB,
+        config=True,
+        help="Largest text in one message of a room page, in bytes; the socket of whoever sends "
+        "more is closed with code 1009.",
+    )
+    save_delay_seconds = Float(
+        1.0, config=True, help="Longest time between a change of a pad and its file, in seconds."
+    )
+    cleanup_delay_seconds = Float(
+        60.0, config=True, help="How long an unused document stays in memory, in seconds."
+    )
+    allow_unsandboxed = Bool(
+        False,
+        config=True,
+        help="Run the code of rooms without a sandbox where none works. Everybody in a room can "
+        "then do all that this server's user can do. Only for machines that hold nothing else.",
+    )
+    memory_limit_bytes = Integer(
+        512 * MIB, config=True, help="Memory of all processes of a room's kernel, in bytes."
+    )
+    process_limit = Integer(64, config=True, help="Processes and threads of a room's kernel.")
+    disk_limit_bytes = Integer(
+        64 * MIB, config=True, help="Disk space of a room's kernel, in bytes."
+    )
+    output_limit_bytes = Integer(MIB, config=True, help="Output kept of one run, in bytes.")
+    run_limit_seconds = Float(
+        60.0, config=True, help="Longest a run of a code file may take, in seconds; 0: no limit."
+    )
+    runs_kept = Integer(20, config=True, help="Runs of a room whose output stays visible.")
+    run_queue_limit = Integer(20, config=True, help="Runs of a room that may wait at a time.")
+    kernels_limit = Integer(50, config=True, help="Kernels of rooms that may live at a time.")
+    kernel_idle_seconds = Float(
+        1800.0, config=True, help="How long an unused kernel of a room lives, in seconds."
+    )
+
+    warm_kernels = Bool(
+        True,
+        config=True,
+        help="Start a room's kernel when somebody who may run code enters it, so that the first "
+        "run does not wait for it. Off saves memory where many rooms are never run.",
+    )
+
+    @validate("rate_limits")
+    def _known_limits(self, proposal: Any) -> Any:
+        unknown = set(proposal["value"]) - set(DEFAULT_LIMITS)
+        if unknown:
+            raise TraitError(f"rate_limits: there is no limit {sorted(unknown)[0]!r}")
+        return proposal["value"]

@@ -137,6 +137,9 @@ class CodepadApp(CodepadSettings):
 
     def initialize_settings(self) -> None:
         """Build every manager; nothing is opened yet."""
+        # jupyter-server only warns of a setting that cannot be, and would go on with the defaults:
+        # a server whose owner wanted fewer rights for guests must not start with more.
+        self.update_config(self.server.config)
         self._events.register_event_schema(EVENTS / "activity.yaml")
         state = Path(self.state_dir or Path(jupyter_data_dir()) / "codepad")
         self.database = Database(self.database_url or f"sqlite:///{state / 'codepad.sqlite'}")

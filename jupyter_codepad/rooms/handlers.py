@@ -102,9 +102,7 @@ class ActivityHandler(RoomHandler):
 class ActivityFileHandler(RoomHandler):
     """``rooms/<id>/activity.csv``: the activity log to keep."""
 
-    @requires(
-        Permission.MANAGE, summary="The activity log as CSV, oldest first", media="text/csv"
-    )
+    @requires(Permission.MANAGE, summary="The activity log as CSV, oldest first", media="text/csv")
     async def get(self, room_id: str) -> None:
         self.set_header("Content-Type", "text/csv; charset=utf-8")
         self.set_header("Content-Disposition", f'attachment; filename="activity-{room_id}.csv"')

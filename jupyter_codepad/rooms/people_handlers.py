@@ -156,9 +156,7 @@ class InvitesHandler(RoomHandler):
 class OneInviteHandler(RoomHandler):
     """``rooms/<id>/invites/<invite>``: one share link."""
 
-    @requires(
-        Permission.INVITE, summary="Revoke a link", status=204, query={"remove_people": FLAG}
-    )
+    @requires(Permission.INVITE, summary="Revoke a link", status=204, query={"remove_people": FLAG})
     async def delete(self, room_id: str, invite_id: str) -> None:
         remove = self.flag("remove_people")
         await self.codepad.doors.revoke_links(self.access, invite_id, remove_people=remove)

@@ -66,7 +66,9 @@ async def test_a_body_that_is_no_json_is_refused(server: JupyterServer) -> None:
     assert (answer.status_code, answer.json()["code"]) == (400, "invalid_json")
 
 
-async def test_links_are_shown_to_those_who_invite_and_can_be_revoked(server: JupyterServer) -> None:
+async def test_links_are_shown_and_can_be_revoked(
+    server: JupyterServer,
+) -> None:
     room = await server.room()
     path = f"rooms/{room['id']}/invites"
     made = (await server.host.api("POST", path, {"role": "observer", "label": "class"})).json()

@@ -141,7 +141,7 @@ class DoorManager:
         """
         wanted = visitor.user.name if visitor.user else clean_name(name)
         room = (await self.invited(code, visitor)).room
-        # Wrong passwords have limits of their own: whoever tries them shuts the door on nobody else.
+        # Wrong passwords have limits of their own: who tries them shuts the door on nobody else.
         await self._check_password(code, visitor, password)
         await self._limiter.hit("joins_per_address", visitor.address)
         await self._limiter.hit("joins_per_room", room.id)

@@ -165,7 +165,8 @@ class PeopleManager:
                 record.standing = Standing.IN.value
                 record.left_at = None
         await self._news.apply(by.room.id, record.id)
-        return self._news.person_model(Access(by.room, Participant.of(record)), you=False)
+        person = Access(by.room, Participant.of(record))
+        return self._news.person_model(person, you=False, seen_by=by)
 
     async def change(
         self, by: Access, participant_id: str, patch: ParticipantPatch

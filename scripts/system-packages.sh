@@ -31,6 +31,8 @@ look() {
       any_command "${CHROMIUM:-chromium}" chromium-browser google-chrome
     need postgresql 'no tests against PostgreSQL' \
       eval 'any_command initdb || compgen -G "/usr/lib/postgresql/*/bin/initdb"'
+    need redis-server 'no tests of rate limits that several servers share' \
+      any_command redis-server valkey-server
   fi
 }
 

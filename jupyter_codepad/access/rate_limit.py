@@ -68,7 +68,7 @@ class RateLimiter:
         self._own = MovingWindowRateLimiter(MemoryStorage())
         self._shared = self._own
         if storage_url != "memory://":
-            storage = storage_from_string(storage_url)
+            storage = storage_from_string(storage_url, implementation="redispy")
             if not isinstance(storage, Storage):
                 raise ValueError("rate limits need an async storage, such as async+redis://host")
             self._shared = MovingWindowRateLimiter(storage)

@@ -160,6 +160,8 @@ class CodepadApp(CodepadSettings):
             save_delay_seconds=self.save_delay_seconds,
             cleanup_seconds=self.cleanup_delay_seconds,
             document_limit_bytes=self.document_limit_bytes,
+            notebook_limit_bytes=self.notebook_limit_bytes,
+            check_file=self.folders.require_regular,
         )
         self.runs = RunManager(
             database=self.database,

@@ -95,6 +95,11 @@ class CodepadSettings(ExtensionApp):
     document_limit_bytes = Integer(
         1_000_000, config=True, help="Largest text of a pad, in bytes of UTF-8."
     )
+    notebook_limit_bytes = Integer(
+        20_000_000,
+        config=True,
+        help="Largest a notebook pad may become, in bytes of its shared state with all outputs.",
+    )
     message_limit_bytes = Integer(
         MIB,
         config=True,

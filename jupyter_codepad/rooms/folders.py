@@ -116,6 +116,28 @@ class RoomFolders:
         path = base / folder
         return path if path.parent.resolve().is_relative_to(base) else None
 
+    def require_regular(self, path: str) -> None:
+        """Raise ``Conflict`` when a path below the root goes through a link or is no plain file.
+
+        A path at which there is nothing is let through: what reads it says so.
+        """
+        root = getattr(self._contents, "root_dir", None)
+        if not root:
+            return
+        place = Path(root).resolve()
+        *folders, name = PurePosixPath(path.strip("/")).parts
+        kinds = [*((folder, stat.S_ISDIR) for folder in folders), (name, stat.S_ISREG)]
+        for part, is_right in kinds:
+            place /= part
+            try:
+                mode = os.lstat(place).st_mode
+            except FileNotFoundError:
+                return
+            except OSError as error:
+                raise Conflict("pad_unreadable", "This pad's file cannot be read.") from error
+            if part == ".." or not is_right(mode):
+                raise Conflict("pad_not_a_file", "This pad's file is a link or no plain file.")
+
     def check_size(self, text: str) -> None:
         """Raise ``TooLarge`` when a text is over the limit of a pad."""
         if len(text.encode()) > self._limit:

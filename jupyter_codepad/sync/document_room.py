@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import json
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from difflib import SequenceMatcher
 from logging import Logger
 from typing import Any
@@ -114,6 +114,9 @@ class DocumentRoom(StockDocumentRoom):  # type: ignore[misc]
     log and not the file decides what the document was when it is loaded again; the file is written
     every ``save_delay`` seconds even while people type on; and an edit from outside is merged
     instead of overwriting what is newer in the room.
+
+    ``size_limit_bytes``: of the text, or of a notebook's whole state; ``check_file``: raises for a
+    path that must be neither read nor written.
     """
 
     _task_group: Any
@@ -130,6 +133,7 @@ class DocumentRoom(StockDocumentRoom):  # type: ignore[misc]
         update_log: UpdateLog,
         save_delay: float,
         size_limit_bytes: int,
+        check_file: Callable[[str], None],
     ) -> None:
         super().__init__(
             room_id, file_format, file_type, file, events, None, log, save_delay=save_delay
@@ -141,9 +145,10 @@ class DocumentRoom(StockDocumentRoom):  # type: ignore[misc]
             update_log=update_log,
             log=log,
             clients=self.clients,
-            size=None if file_type == "notebook" else self._size,
+            size=self._size,
             size_limit_bytes=size_limit_bytes,
         )
+        self._check_file = check_file
         self._loading: asyncio.Task[None] | None = None
         self._save_lock = asyncio.Lock()
         self._save_timer: asyncio.TimerHandle | None = None
@@ -156,6 +161,8 @@ class DocumentRoom(StockDocumentRoom):  # type: ignore[misc]
         return self._document
 
     def _size(self) -> int:
+        if self._file_type == "notebook":
+            return len(self.ydoc.get_update())
         return len(self.ydoc.get("source", type=Text))
 
     # -- the life of jupyter-collaboration's room, on our engine ----------------------------------
@@ -180,6 +187,7 @@ class DocumentRoom(StockDocumentRoom):  # type: ignore[misc]
             raise
 
     async def _load(self) -> None:
+        self._check_file(self._file.path)
         model = await self._file.load_content(self._file_format, self._file_type)
         loaded = await self._update_log.load(self._room_id)
         if loaded.updates:
@@ -320,6 +328,7 @@ class DocumentRoom(StockDocumentRoom):  # type: ignore[misc]
             if now_hash == self._saved_hash:
                 return
             try:
+                self._check_file(self._file.path)
                 await self._update_log.note_save(self._room_id, now_hash, confirmed=False)
                 saved = await self._file.maybe_save_content(
                     {"format": self._file_format, "type": self._file_type, "content": content}
@@ -366,6 +375,7 @@ class DocumentRoom(StockDocumentRoom):  # type: ignore[misc]
 
     async def _merge_outside(self) -> None:
         try:
+            self._check_file(self._file.path)
             model = await self._file.load_content(self._file_format, self._file_type)
         except Exception as error:  # the contents manager may raise anything
             message = f"Error loading content from file: {self._file_id_words()}\n{error!r}"

@@ -38,7 +38,8 @@ class DocumentManager:
     uses; the server-written run document of each room; releasing both when nobody uses them.
 
     ``collaboration``: gives jupyter-collaboration's server extension (it may load after us);
-    ``cleanup_seconds``: how long a document nobody is connected to stays in memory.
+    ``cleanup_seconds``: how long a document nobody is connected to stays in memory; ``check_file``:
+    raises for a path that must be neither read nor written.
     """
 
     def __init__(
@@ -52,8 +53,12 @@ class DocumentManager:
         save_delay_seconds: float,
         cleanup_seconds: float,
         document_limit_bytes: int,
+        notebook_limit_bytes: int,
+        check_file: Callable[[str], None],
     ) -> None:
         self._rooms = rooms
+        self._notebook_limit = notebook_limit_bytes
+        self._check_file = check_file
         self._update_log = update_log
         self._collaboration = collaboration
         self._events = events
@@ -147,7 +152,8 @@ class DocumentManager:
             log=self._log,
             update_log=self._update_log,
             save_delay=self._save_delay,
-            size_limit_bytes=self._size_limit,
+            size_limit_bytes=self._notebook_limit if kind == "notebook" else self._size_limit,
+            check_file=self._check_file,
         )
         await server.start_room(room)
         server.add_room(key, room)

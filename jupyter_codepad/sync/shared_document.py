@@ -28,7 +28,8 @@ NOTHING = b"\x00\x00"
 
 SERVER = "server"
 SMALL_UPDATE_BYTES = 1024
-"""Updates below this are let through a full document: deletions are small."""
+"""Updates below this may go a little over the limit: deletions are small."""
+SMALL_UPDATES_SHARE = 4
 AWARENESS_ENTRIES_LIMIT = 64
 
 
@@ -93,6 +94,7 @@ class SharedDocument:
         self._read_only = read_only
         self._size = size
         self._size_limit = size_limit_bytes
+        self._size_at_most = size_limit_bytes or 0
         self._subscription: Any = None
         self._source: SyncClient | None = None
         self._turn: list[tuple[bytes, SyncClient | None]] = []
@@ -180,9 +182,16 @@ class SharedDocument:
             self._source = None
 
     def _overfull(self, more: int) -> bool:
-        if self._size is None or self._size_limit is None or more < SMALL_UPDATE_BYTES:
+        """Whether an update of so many bytes is too much; measures only when it may be."""
+        if self._size is None or self._size_limit is None:
             return False
-        return self._size() + more > self._size_limit
+        limit = self._size_limit
+        if more < SMALL_UPDATE_BYTES:
+            limit += limit // SMALL_UPDATES_SHARE
+        if self._size_at_most + more > limit:
+            self._size_at_most = self._size()
+        self._size_at_most += more
+        return self._size_at_most > limit
 
     def _receive_awareness(self, client: SyncClient, entries: Iterable[AwarenessEntry]) -> None:
         for entry in entries:

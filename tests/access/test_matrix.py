@@ -15,7 +15,7 @@ from jupyter_codepad.handlers import RULE, Rule
 from jupyter_codepad.openapi import METHODS, template
 from jupyter_codepad.sync.protocol import Kind, SyncStep, ack_frame, event_frame, sync_frame
 from tests.support.server import JupyterServer, Person
-from tests.support.sync_client import until
+from tests.support.sync_client import SyncClient, until
 
 STRANGER = "stranger"
 WAITING = "in the lobby"
@@ -164,6 +164,10 @@ async def test_before_a_room_opens_only_those_who_prepare_it_are_in(server: Jupy
                 assert "the text of the room" not in answer.text
 
 
+async def closed(client: SyncClient) -> None:
+    await until(lambda: client.closed, "the cut")
+
+
 def frames() -> dict[str, bytes]:
     """A frame of every kind and step, with something in it."""
     made = {
@@ -200,7 +204,7 @@ async def test_every_role_with_every_frame(
             continue
         client.send_raw(frames()[frame])
         if frame in {"jupyter", "ack", "event"}:
-            await until(lambda client=client: client.closed, f"{who} cut")
+            await closed(client)
             assert client.close_code == 4400
         else:
             probe = await person.api("GET", f"rooms/{everybody.room['id']}")

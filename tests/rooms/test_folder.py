@@ -1,0 +1,90 @@
+"""The folder of a room: nothing outside of it is read or written, whatever lies in it."""
+
+from __future__ import annotations
+
+import os
+
+import pytest
+
+from tests.support.server import JupyterServer
+from tests.support.sync_client import until
+
+OUTSIDE = "outside of the room\n"
+
+
+@pytest.mark.parametrize("kind", ["file", "folder", "device", "pipe"])
+async def test_a_pad_that_is_a_way_out_is_not_opened(own_server: JupyterServer, kind: str) -> None:
+    server = own_server
+    outside = server.home / "outside"
+    outside.mkdir()
+    (outside / "main.py").write_text(OUTSIDE)
+    room = await server.room(starter_text="inside\n")
+    guest = await server.guest(room["id"])
+    pad = server.pad_file(room)
+    pad.unlink()
+    if kind == "file":
+        pad.symlink_to(outside / "main.py")
+    elif kind == "folder":
+        pad.parent.rename(pad.parent.with_name("moved"))
+        pad.parent.symlink_to(outside)
+    elif kind == "device":
+        pad.symlink_to("/dev/zero")
+    else:
+        os.mkfifo(pad)
+    client = await guest.document().connect()
+    assert client.closed and client.close_code == 4404, client.close_code
+    assert OUTSIDE not in str(client.text)
+    run = await guest.api("POST", f"rooms/{room['id']}/runs", {})
+    assert run.status_code in {404, 409}, run.text
+    assert (outside / "main.py").read_text() == OUTSIDE
+    assert (await guest.api("GET", f"rooms/{room['id']}")).status_code == 200
+
+
+async def test_a_pad_that_becomes_a_way_out_is_not_written(own_server: JupyterServer) -> None:
+    server = own_server
+    (server.home / "outside.py").write_text(OUTSIDE)
+    room = await server.room(starter_text="inside\n")
+    pad = await (await server.guest(room["id"])).document().connect()
+    file = server.pad_file(room)
+    file.unlink()
+    file.symlink_to(server.home / "outside.py")
+    pad.type("typed after\n")
+    await until(lambda: pad.durable, "in the log")
+    await until(lambda: "is a link or no plain file" in server.log, "the refusal")
+    assert (server.home / "outside.py").read_text() == OUTSIDE
+    file.unlink()
+    file.write_text("inside\n")
+    await until(lambda: file.read_text() == "inside\ntyped after\n", "saved once it is a file")
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "../outside.py",
+        "/etc/passwd",
+        "codepad-rooms/../../outside.py",
+        "..%2foutside.py",
+        "\u2025/outside.py",
+        "pipe",
+        "a\x00b.py",
+        "x" * 5000,
+    ],
+)
+async def test_a_room_is_made_from_a_file_below_the_root_only(
+    own_server: JupyterServer, path: str
+) -> None:
+    server = own_server
+    (server.home / "outside.py").write_text(OUTSIDE)
+    os.mkfifo(server.root_dir / "pipe")
+    answer = await server.host.api("POST", "rooms", {"title": "Room", "source_path": path})
+    assert answer.status_code in {404, 409, 422}, answer.text
+    assert "outside of the room" not in answer.text
+
+
+@pytest.mark.parametrize("title", ["..", "../..", "CON", "\u202etitle", "a/b\\c", "🦊" * 60, "."])
+async def test_a_title_makes_a_plain_folder(server: JupyterServer, title: str) -> None:
+    room = await server.room(title=title)
+    folder = server.pad_file(room).parent
+    assert folder.resolve() == server.root_dir.resolve() / "codepad-rooms" / folder.name
+    assert folder.name.isascii() and room["id"] in folder.name
+    assert room["title"] == title.strip()

@@ -78,8 +78,17 @@ class Database:
             event.listen(engine.sync_engine, "connect", _configure_sqlite)
         self._engine = engine
         self._sessions = async_sessionmaker(engine, expire_on_commit=False)
-        async with engine.begin() as connection:
-            await connection.run_sync(_migrate, revision)
+        async with engine.connect() as connection:
+            if engine.dialect.name == "sqlite":
+                # SQLite changes a table by making it anew; dropping the old one would take along
+                # everything that belongs to its rows.
+                await connection.exec_driver_sql("PRAGMA foreign_keys=OFF")
+                await connection.commit()
+            async with connection.begin():
+                await connection.run_sync(_migrate, revision)
+            if engine.dialect.name == "sqlite":
+                await connection.exec_driver_sql("PRAGMA foreign_keys=ON")
+                await connection.commit()
 
     async def stop(self) -> None:
         """Close every connection; the database can be started again."""

@@ -153,3 +153,52 @@ def test_plain_urls_get_our_async_drivers() -> None:
     assert async_url("sqlite:///x.db").drivername == "sqlite+aiosqlite"
     assert async_url("postgresql://h/d").drivername == "postgresql+asyncpg"
     assert async_url("postgresql+psycopg://h/d").drivername == "postgresql+psycopg"
+
+
+async def test_people_of_the_first_version_keep_their_names(url: str) -> None:
+    """From revision 0001: names that only differ in case get keys that differ."""
+    old = Database(url)
+    await old.start("0001")
+    moment = "2026-01-01 00:00:00"
+    async with old.engine.begin() as connection:
+        await connection.execute(
+            text(
+                "INSERT INTO rooms (id, owner, title, language, pad_type, folder, pad_path,"
+                " pad_file_id, created_at, expires_at) VALUES ('room00000000', 'local', 'T',"
+                f" 'python', 'file', 'f', 'f/main.py', 'x', '{moment}', '{moment}')"
+            )
+        )
+        await connection.execute(
+            text(
+                "INSERT INTO invites (id, room_id, code_hash, role, label, created_at, uses)"
+                f" VALUES ('invite000000', 'room00000000', 'h', 'member', '', '{moment}', 0)"
+            )
+        )
+        for number, name in enumerate(("Ada", "ADA", "Bob")):
+            await connection.execute(
+                text(
+                    "INSERT INTO participants (id, room_id, name, color, role, joined_at) VALUES"
+                    f" ('person00000{number}', 'room00000000', '{name}', '#1565c0', 'member',"
+                    f" '{moment}')"
+                )
+            )
+        await connection.execute(
+            text(
+                "INSERT INTO guest_sessions (token_hash, room_id, participant_id, created_at,"
+                " expires_at) VALUES ('h', 'room00000000', 'person000000',"
+                f" '{moment}', '{moment}')"
+            )
+        )
+    await old.stop()
+    async with opened(url) as database, database.transaction() as tx:
+        assert await tx.scalar(text("SELECT count(*) FROM guest_sessions")) == 1
+        people = list(await tx.scalars(select(ParticipantRecord).order_by(ParticipantRecord.id)))
+        found = await tx.get_one(RoomRecord, "room00000000")
+        invite = await tx.get_one(InviteRecord, "invite000000")
+    assert [(p.name, p.name_key, p.standing) for p in people] == [
+        ("Ada", "ada", "in"),
+        ("ADA", "ada (2)", "in"),
+        ("Bob", "bob", "in"),
+    ]
+    assert (found.prepared, found.locked, found.lobby, found.restrictions) == (False,) * 3 + ({},)
+    assert (invite.main, invite.password_hash, invite.lobby) == (False, None, None)

@@ -11,7 +11,7 @@ const OUT = join(import.meta.dirname ?? new URL('.', import.meta.url).pathname, 
 const FIRST_LOAD_LIMIT_BYTES = 350 * 1024;
 
 const options = {
-  entryPoints: ['src/page/index.tsx'],
+  entryPoints: { index: 'src/page/index.tsx', lobby: 'src/lobby/index.ts' },
   absWorkingDir: join(OUT, '../../../labextension'),
   bundle: true,
   splitting: true,
@@ -30,6 +30,11 @@ const options = {
   write: false,
   plugins: [{ name: 'write', setup: b => b.onEnd(write) }]
 };
+
+function entryOf(outputs, source) {
+  const [path, output] = outputs.find(([, one]) => one.entryPoint === source);
+  return { entry: basename(path), css: output.cssBundle ? [basename(output.cssBundle)] : [] };
+}
 
 async function write(result) {
   if (result.errors.length) {
@@ -60,7 +65,8 @@ async function write(result) {
   const manifest = {
     entry: basename(entryPath),
     css: entry.cssBundle ? [basename(entry.cssBundle)] : [],
-    preload: [...preload].map(path => basename(path))
+    preload: [...preload].map(path => basename(path)),
+    lobby: entryOf(outputs, 'src/lobby/index.ts')
   };
   await writeFile(join(OUT, 'manifest.json'), JSON.stringify(manifest, null, 2));
   const first = [manifest.entry, ...manifest.preload].reduce((sum, name) => sum + sizes[name], 0);

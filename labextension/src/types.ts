@@ -1,8 +1,20 @@
 /** The shapes on the wire: the same names as the server's models. */
 
-export type Role = 'host' | 'member' | 'observer';
-export type Permission = 'view' | 'edit' | 'run' | 'invite' | 'manage';
-export type RoomState = 'open' | 'closed' | 'expired';
+export type Role = 'host' | 'interviewer' | 'member' | 'candidate' | 'observer';
+export type Permission =
+  | 'view'
+  | 'edit'
+  | 'run'
+  | 'submit'
+  | 'ask'
+  | 'chat'
+  | 'grade'
+  | 'invite'
+  | 'manage';
+/** `prepared`: not open yet; only the host and interviewers are in. */
+export type RoomState = 'prepared' | 'open' | 'closed' | 'expired';
+/** By role, the permissions that the room has switched off. */
+export type Restrictions = Partial<Record<Role, Permission[]>>;
 export type PadType = 'file' | 'notebook';
 
 export interface IParticipant {
@@ -11,9 +23,30 @@ export interface IParticipant {
   color: string;
   role: Role;
   guest: boolean;
+  owner: boolean;
   online: boolean;
+  online_since: string | null;
+  idle: boolean;
+  /** What they look at. */
+  document: string | null;
+  hand_raised_at: string | null;
   joined_at: string;
   you: boolean;
+  /** Only for those who may manage. */
+  username: string | null;
+  /** Only for those who may invite. */
+  invite_id: string | null;
+}
+
+/** Somebody in the lobby. */
+export interface IWaiting {
+  id: string;
+  name: string;
+  color: string;
+  role: Role;
+  guest: boolean;
+  online: boolean;
+  joined_at: string;
 }
 
 export interface IRoom {
@@ -26,7 +59,17 @@ export interface IRoom {
   state: RoomState;
   created_at: string;
   expires_at: string;
+  opens_at: string | null;
+  /** The server's clock. */
+  now: string;
+  locked: boolean;
+  lobby: boolean;
+  restrictions: Restrictions;
+  /** Whether the room is yours. */
+  owner: boolean;
   online: number;
+  /** People in the lobby; 0 for those who may not invite. */
+  waiting: number;
   me: IParticipant | null;
   permissions: Permission[];
 }
@@ -40,10 +83,24 @@ export interface IInvite {
   max_uses: number | null;
   uses: number;
   revoked: boolean;
-  /** Only in the answer to its creation. */
+  main: boolean;
+  has_password: boolean;
+  /** Null: as the room says. */
+  lobby: boolean | null;
+  /** While it works. */
   code: string | null;
-  /** Only in the answer to its creation: path of the join page. */
+  /** While it works: path of the join page. */
   url: string | null;
+}
+
+/** One entry of the activity log. */
+export interface IActivity {
+  id: number;
+  at: string;
+  kind: string;
+  actor: string | null;
+  subject: string | null;
+  detail: Record<string, unknown>;
 }
 
 export interface ILanguage {
@@ -96,6 +153,25 @@ export interface IPageConfig {
   limits: { message_bytes: number; document_bytes: number };
   sandbox: ISandbox;
   version: string;
+}
+
+/** What the server puts into the lobby's page. */
+export interface ILobbyConfig {
+  baseUrl: string;
+  roomId: string;
+  title: string;
+  name: string;
+  xsrfToken: string;
+  state: 'waiting' | 'prepared';
+  opensAt: string | null;
+  now: string;
+}
+
+/** What the lobby's socket says. */
+export interface ILobbyNews {
+  state: 'waiting' | 'prepared' | 'in' | 'denied' | 'gone';
+  words: string;
+  opens_at: string | null;
 }
 
 /** Who somebody is, in awareness: written by the server, in JupyterLab's shape. */

@@ -5,21 +5,7 @@ import { typingWords } from '../src/people/model';
 import { initials } from '../src/people/view';
 import { wishOf } from '../src/rooms/dialog';
 import { problemOf, RoomsModel, timeLeft } from '../src/rooms/model';
-import type { IRoom } from '../src/types';
-
-const room = (id: string): IRoom => ({
-  id,
-  title: id,
-  language: 'python',
-  pad_type: 'file',
-  pad_path: 'p',
-  state: 'open',
-  created_at: '2026-01-01T00:00:00Z',
-  expires_at: '2026-01-02T00:00:00Z',
-  online: 0,
-  me: null,
-  permissions: ['view', 'edit', 'run', 'invite', 'manage']
-});
+import { room, waiting } from './support/models';
 
 /** A server in a table: what it answers to each request. */
 function model(answers: Record<string, [number, unknown]>): { rooms: RoomsModel; asked: string[] } {
@@ -30,7 +16,7 @@ function model(answers: Record<string, [number, unknown]>): { rooms: RoomsModel;
     const [status, body] = answers[key] ?? [404, { message: `nothing at ${key}`, code: 'x' }];
     return Promise.resolve(new Response(status === 204 ? null : JSON.stringify(body), { status }));
   });
-  return { rooms: new RoomsModel(api, 'http://host:8888/lab'), asked };
+  return { rooms: new RoomsModel(api, 'http://host:8888/codepad/'), asked };
 }
 
 const HEALTH: [number, unknown] = [200, { status: 'ok', version: '1', sandbox: null }];
@@ -64,6 +50,27 @@ describe('the list of rooms', () => {
   });
 });
 
+describe('the lobby', () => {
+  it('is looked at where somebody waits, and each person is told of once', async () => {
+    const full = room('a', { waiting: 2 });
+    const { rooms } = model({
+      'GET api/rooms': [200, { rooms: [full, room('b')] }],
+      'GET api/health': HEALTH,
+      'GET api/rooms/a/participants': [
+        200,
+        { participants: [], waiting: [waiting('Ada'), waiting('Ben', { online: false })] }
+      ]
+    });
+    const knocked: string[] = [];
+    rooms.knocked.connect((_, knock) => knocked.push(`${knock.person.name} at ${knock.room.id}`));
+    await rooms.refresh();
+    await rooms.refresh();
+    expect(knocked).toEqual(['Ada at a']);
+    expect(rooms.waitingOf('a')).toHaveLength(2);
+    expect(rooms.peopleOf('a')).toBeNull();
+  });
+});
+
 describe('the form', () => {
   const fields = {
     title: ' T ',
@@ -72,11 +79,13 @@ describe('the form', () => {
     source: 'starter' as const,
     starter: '',
     path: 'x.py',
-    hours: '24'
+    hours: '24',
+    lobby: false,
+    prepared: false
   };
 
   it('turns into a wish', () => {
-    expect(wishOf(fields)).toEqual({ title: 'T', language: 'python', pad_type: 'file', expires_in_hours: 24 });
+    expect(wishOf(fields)).toEqual({ title: 'T', language: 'python', pad_type: 'file', expires_in_hours: 24, lobby: false, prepared: false });
     expect(wishOf({ ...fields, source: 'file' }).source_path).toBe('x.py');
     expect(wishOf({ ...fields, starter: 'x' }).starter_text).toBe('x');
   });

@@ -95,7 +95,7 @@ function colorClass(color: string): string {
 }
 
 /** Where a relative position is in the text now, or null when it is of another text. */
-function indexOf(position: unknown, text: Y.Text): number | null {
+export function indexOf(position: unknown, text: Y.Text): number | null {
   try {
     const relative = Y.createRelativePositionFromJSON(position);
     const absolute = Y.createAbsolutePositionFromRelativePosition(relative, text.doc as Y.Doc);

@@ -15,7 +15,7 @@ import {
   syntaxHighlighting
 } from '@codemirror/language';
 import { highlightSelectionMatches, searchKeymap } from '@codemirror/search';
-import { EditorState, type Extension, Prec, type Transaction } from '@codemirror/state';
+import { Compartment, EditorState, type Extension, Prec, type Transaction } from '@codemirror/state';
 import {
   drawSelection,
   EditorView,
@@ -29,7 +29,9 @@ import { tags } from '@lezer/highlight';
 import { yCollab, yUndoManagerKeymap } from 'y-codemirror.next';
 import type { Awareness } from 'y-protocols/awareness';
 import * as Y from 'yjs';
+import type { FollowModel } from '../people/follow';
 import { carets } from './carets';
+import { following } from './following';
 import { sizeLimit } from './limit';
 
 const TYPING_MS = 3000;
@@ -49,6 +51,29 @@ export interface IEditorOptions {
   onRun: (advance: boolean) => void;
   /** Grows with its text instead of scrolling (cells). */
   inline?: boolean;
+  /** Lets this editor show what somebody else sees. */
+  follow?: FollowModel;
+}
+
+/** An editor whose owner may be allowed to type, or not any more, while it is open. */
+export interface IPadEditor {
+  view: EditorView;
+  setReadOnly: (readOnly: boolean) => void;
+}
+
+/** What differs between those who may type and those who may not. */
+function rights(options: IEditorOptions, readOnly: boolean): Extension {
+  return [
+    readOnly ? [] : [highlightActiveLine(), highlightActiveLineGutter()],
+    EditorState.readOnly.of(readOnly),
+    EditorView.editable.of(!readOnly),
+    EditorView.contentAttributes.of({
+      'aria-label': options.label,
+      tabindex: '0',
+      ...(readOnly ? { 'aria-readonly': 'true' } : {})
+    }),
+    readOnly ? [] : typing(options.awareness)
+  ];
 }
 
 const colors = HighlightStyle.define([
@@ -128,8 +153,9 @@ const typeOver = EditorView.domEventHandlers({
   }
 });
 
-export function createEditor(options: IEditorOptions): EditorView {
-  const { text, awareness, readOnly } = options;
+export function createEditor(options: IEditorOptions): IPadEditor {
+  const { text, awareness } = options;
+  const changeable = new Compartment();
   // Undo is one's own: it only knows what this editor has typed.
   const undoManager = new Y.UndoManager(text, { captureTimeout: 500 });
   const run = (advance: boolean): boolean => {
@@ -150,7 +176,6 @@ export function createEditor(options: IEditorOptions): EditorView {
     ViewPlugin.define(() => ({ destroy: () => undoManager.destroy() })),
     typeOver,
     lineNumbers(),
-    readOnly ? [] : [highlightActiveLine(), highlightActiveLineGutter()],
     drawSelection(),
     options.language === 'markdown' ? EditorView.lineWrapping : [],
     indentOnInput(),
@@ -171,20 +196,18 @@ export function createEditor(options: IEditorOptions): EditorView {
     syntaxHighlighting(colors),
     theme,
     options.inline ? EditorView.theme({ '&': { height: 'auto' } }) : [],
-    EditorState.readOnly.of(readOnly),
-    EditorView.editable.of(!readOnly),
-    EditorView.contentAttributes.of({
-      'aria-label': options.label,
-      tabindex: '0',
-      ...(readOnly ? { 'aria-readonly': 'true' } : {})
-    }),
+    changeable.of(rights(options, options.readOnly)),
     sizeLimit(options.limitBytes, options.onRefused),
     yCollab(text, null, { undoManager }),
     carets(text, awareness),
-    readOnly ? [] : typing(awareness)
+    options.follow ? following(text, awareness, options.follow) : []
   ];
-  return new EditorView({
+  const view = new EditorView({
     parent: options.parent,
     state: EditorState.create({ doc: text.toString(), extensions })
   });
+  return {
+    view,
+    setReadOnly: readOnly => view.dispatch({ effects: changeable.reconfigure(rights(options, readOnly)) })
+  };
 }

@@ -3,8 +3,11 @@ import { useEffect, useReducer, useRef } from 'react';
 import * as Y from 'yjs';
 import { readOutputs, type RunsModel } from '../execution/model';
 import { OutputView } from '../execution/output';
-import { Icon, type IRunRights } from '../execution/view';
+import type { IRunRights } from '../execution/view';
+import { Icon } from '../icon';
+import type { FollowModel } from '../people/follow';
 import type { Provider } from '../sync/provider';
+import { useFollowedCell } from './cells';
 import { TextEditor } from './view';
 
 type Cell = Y.Map<unknown>;
@@ -18,6 +21,7 @@ export interface INotebookProps {
   limitBytes: number;
   onRefused: (words: string) => void;
   onReady: () => void;
+  follow?: FollowModel;
 }
 
 /** Draw again when something in a shared type changes, other than its text. */
@@ -121,13 +125,15 @@ export default function NotebookView(props: INotebookProps): JSX.Element {
   useShared(cells as Y.AbstractType<unknown>, false);
   const { onReady } = props;
   const empty = cells.length === 0;
+  const box = useRef<HTMLDivElement>(null);
+  useFollowedCell(box, cells, props.follow);
   useEffect(() => {
     if (empty) {
       onReady(); // no editor will say so
     }
   }, [empty]);
   return (
-    <div className="cp-notebook" data-testid="notebook">
+    <div className="cp-notebook" data-testid="notebook" ref={box}>
       {cells.toArray().map((cell, index) => (
         <CellView key={String(cell.get('id'))} {...props} cell={cell} cells={cells} index={index} />
       ))}

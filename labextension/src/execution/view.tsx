@@ -1,5 +1,6 @@
 /** The output panel: the runs of a room, and the buttons to run, stop and restart. */
 import { memo, useEffect, useRef, useState } from 'react';
+import { Icon } from '../icon';
 import { useSignal } from '../react';
 import type { RunStatus } from '../types';
 import { isOver, type IRunEntry, type KernelStatus, type RunsModel } from './model';
@@ -63,14 +64,6 @@ export function RunControls(props: { model: RunsModel; rights: IRunRights; onRun
         <Icon path="M12 5V1L7 6l5 5V7a5 5 0 1 1-5 5H5a7 7 0 1 0 7-7z" /> Restart
       </button>
     </div>
-  );
-}
-
-export function Icon(props: { path: string }): JSX.Element {
-  return (
-    <svg className="cp-icon" viewBox="0 0 24 24" width="16" height="16" aria-hidden="true" focusable="false">
-      <path fill="currentColor" d={props.path} />
-    </svg>
   );
 }
 

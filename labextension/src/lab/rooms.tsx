@@ -11,7 +11,9 @@ import type { Role } from '../types';
 import { copyLink, newRoom, removeRoom } from './dialogs';
 import { codepadIcon } from './icon';
 import { CommandIDs, IRooms } from './tokens';
-import { labApi } from './transport';
+import { ManageRoom } from './manage';
+import { codepadUrl, labApi } from './transport';
+import { warnOfEnds } from './time';
 
 const POLL_MS = 5000;
 
@@ -31,7 +33,20 @@ export const roomsPlugin: JupyterFrontEndPlugin<RoomsModel> = {
     browsers: IFileBrowserFactory | null
   ): RoomsModel => {
     const { commands, serviceManager } = app;
-    const model = new RoomsModel(labApi(serviceManager.serverSettings), location.href);
+    const settings = serviceManager.serverSettings;
+    const token = settings.appendToken ? settings.token : '';
+    const model = new RoomsModel(labApi(settings), codepadUrl(settings), token);
+    warnOfEnds(model);
+    model.knocked.connect((_, { room, person }) => {
+      const control = model.control(room.id);
+      Notification.info(`${person.name} wants to join “${room.title}”.`, {
+        autoClose: false,
+        actions: [
+          { label: 'Admit', displayType: 'accent', callback: () => void control.admit(person.id) },
+          { label: 'Deny', callback: () => void control.deny(person.id) }
+        ]
+      });
+    });
     const create = async (path?: string): Promise<void> => {
       try {
         const room = await newRoom(model, manager, path);
@@ -86,6 +101,7 @@ export const roomsPlugin: JupyterFrontEndPlugin<RoomsModel> = {
     const panel = ReactWidget.create(
       <RoomsView
         model={model}
+        manage={ManageRoom}
         actions={{
           create: () => void create(),
           open: room => void commands.execute(CommandIDs.open, { roomId: room.id }),
@@ -101,7 +117,9 @@ export const roomsPlugin: JupyterFrontEndPlugin<RoomsModel> = {
     app.shell.add(panel, 'left', { rank: 350 });
     restorer?.add(panel, panel.id);
     const poll = setInterval(() => {
-      if (panel.isVisible && !document.hidden) {
+      // Somebody may be at the door of an open room, whatever the person looks at.
+      const open = model.rooms?.some(room => room.state === 'open' || room.state === 'prepared');
+      if (!document.hidden && (panel.isVisible || open)) {
         void model.refresh();
       }
     }, POLL_MS);

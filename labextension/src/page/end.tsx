@@ -2,7 +2,7 @@
 
 const TITLES: Record<number, string> = {
   4401: 'Your way into this room has ended',
-  4403: 'You may not enter',
+  4403: 'You are not in this room any more',
   4404: 'This room is not here',
   4410: 'The room is closed',
   4411: 'The room’s time is over',
@@ -21,9 +21,11 @@ export function EndScreen(props: {
   /** Where the person can come in again, if anywhere. */
   back?: string | null;
   icon?: string;
+  /** Whether the same room can be entered again. */
+  again?: boolean;
 }): JSX.Element {
   const title = props.title ?? TITLES[props.code ?? 0] ?? 'The room has ended';
-  const again = props.code === 1009 || props.code === 4400 || props.code === 4413;
+  const again = props.again === true || props.code === 1009 || props.code === 4400 || props.code === 4413;
   return (
     <main className="cp-end" data-testid="end-screen" data-code={props.code}>
       {props.icon && <img src={props.icon} alt="Codepad" width={32} height={32} />}
@@ -34,6 +36,9 @@ export function EndScreen(props: {
           <p role="alert">Your last changes did not reach the server. This is the text as you saw it:</p>
           <textarea readOnly value={props.text} aria-label="Your text" rows={12} />
         </>
+      )}
+      {!props.unsaved && props.text !== undefined && props.again && (
+        <textarea readOnly value={props.text} aria-label="Your text" rows={12} />
       )}
       {props.back && (
         <a className="cp-button cp-primary" href={props.back}>

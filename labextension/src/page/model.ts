@@ -3,7 +3,9 @@ import { Signal, type ISignal } from '@lumino/signaling';
 import type * as Y from 'yjs';
 import { Api, pageTransport, wordsOf } from '../api';
 import { RunsModel } from '../execution/model';
+import { FollowModel } from '../people/follow';
 import { PeopleModel } from '../people/model';
+import { RoomControl } from '../rooms/control';
 import type { IRoomEvent, Provider } from '../sync/provider';
 import type { IInvite, IPageConfig, IRoom, Permission, Role } from '../types';
 import { readInvite, takeInvite } from './invite';
@@ -12,15 +14,19 @@ import { ThemeModel } from './theme';
 const TOAST_MS = 6000;
 const RUN_WAITS_MS = 1000;
 const LEAVE_WAITS_MS = 3000;
+const NOT_IN_YET = 4425;
 
 export class PageModel {
   readonly api: Api;
   readonly people: PeopleModel;
   readonly runs: RunsModel;
+  readonly control: RoomControl;
+  readonly follow: FollowModel;
   readonly theme = new ThemeModel();
   private _room: IRoom;
   private _toast = '';
   private _left = false;
+  private _refusedText: string | null = null;
   private _timer: ReturnType<typeof setTimeout> | undefined;
   private readonly _changed = new Signal<this, void>(this);
 
@@ -32,9 +38,22 @@ export class PageModel {
     this._room = config.room;
     this.api = new Api(pageTransport(config.baseUrl, config.xsrfToken));
     this.people = new PeopleModel(pad, this.api, config.roomId);
+    this.control = new RoomControl(this.api, config.roomId, config.baseUrl);
+    this.control.learnClock(config.room);
+    this.control.failed.connect((_, words) => this.tell(words));
+    this.follow = new FollowModel(pad.awareness, this.people, () => this._room.me?.id ?? null);
+    this.people.knocked.connect((_, person) => this.tell(`${person.name} wants to join.`));
+    for (const kind of ['pointerdown', 'keydown', 'wheel', 'touchmove'] as const) {
+      window.addEventListener(kind, () => this.follow.active(), { passive: true });
+    }
     this.runs = new RunsModel(runs, this.api, config.roomId);
     this.runs.failed.connect((_, words) => this.tell(words));
-    pad.statusChanged.connect(() => this._changed.emit());
+    pad.statusChanged.connect(() => {
+      if (pad.end?.code === NOT_IN_YET) {
+        location.reload(); // the server shows the lobby now
+      }
+      this._changed.emit();
+    });
     pad.eventReceived.connect(this._onEvent);
     takeInvite(config.roomId);
     window.addEventListener('beforeunload', event => {
@@ -58,6 +77,22 @@ export class PageModel {
 
   may(permission: Permission): boolean {
     return this._room.permissions.includes(permission);
+  }
+
+  /** Why this person cannot type, in words; null when they can. */
+  get watchingWords(): string | null {
+    if (this.may('edit')) {
+      return null;
+    }
+    const role = this._room.me?.role ?? 'observer';
+    return this._room.restrictions[role]?.includes('edit')
+      ? `The host has paused editing for ${role}s. You can go on reading.`
+      : 'You are watching. You cannot change or run the code.';
+  }
+
+  /** What this person has typed last and the server did not take, as they may not type any more. */
+  get refusedText(): string | null {
+    return this._refusedText;
   }
 
   /** Why code cannot be run now, or null. */
@@ -152,8 +187,14 @@ export class PageModel {
   }
 
   private readonly _onEvent = (_: unknown, event: IRoomEvent): void => {
-    if (event.type === 'room') {
+    if (event.type === 'refused') {
+      // What is here differs from the room's pad for good: it is shown to be copied, and left.
+      this._refusedText = this.padText();
+      this.pad.dispose();
+      this._changed.emit();
+    } else if (event.type === 'room') {
       this._room = event['room'] as IRoom;
+      this.control.learnClock(this._room);
       document.title = `${this._room.title} – Codepad`;
       this._changed.emit();
     }

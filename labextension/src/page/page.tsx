@@ -1,12 +1,14 @@
 /** The room page: top bar, editor, output, people. */
-import { type KeyboardEvent, lazy, Suspense, useEffect, useState } from 'react';
+import { type KeyboardEvent, lazy, Suspense, useEffect, useReducer, useState } from 'react';
 import { TextEditor } from '../editor/view';
 import { KernelLine, RunControls, RunsView } from '../execution/view';
-import { PeopleNews, PeopleView, TypingLine } from '../people/view';
+import { PeopleNews, PeoplePanel, TypingLine } from '../people/view';
 import { useSignal } from '../react';
+import { hoursUntil } from '../rooms/controls';
 import { EndScreen } from './end';
 import type { PageModel } from './model';
 import { Splitter } from './splitter';
+import { timeWarning } from './time';
 import { TopBar } from './topbar';
 
 const NotebookView = lazy(() => import('../editor/notebook'));
@@ -29,6 +31,7 @@ export function Page(props: { model: PageModel }): JSX.Element {
   const { model } = props;
   useSignal(model.changed);
   useSignal(model.pad.syncedOnce);
+  useSignal(model.people.changed);
   const [tab, setTab] = useState<Tab>('code');
   const [showPeople, setShowPeople] = useState(false);
   const { pad, room } = model;
@@ -39,6 +42,17 @@ export function Page(props: { model: PageModel }): JSX.Element {
   }
   if (pad.end) {
     return <EndScreen icon={icon} code={pad.end.code} words={pad.end.reason} unsaved={pad.unsaved} text={model.padText()} />;
+  }
+  if (model.refusedText !== null) {
+    return (
+      <EndScreen
+        icon={icon}
+        title="Your last keystrokes were not taken"
+        words={`${model.watchingWords ?? 'Editing was paused while you typed.'} Copy what you need from the text as you saw it, then go back into the room.`}
+        text={model.refusedText}
+        again
+      />
+    );
   }
   const rights = { mayRun: model.may('run'), unavailable: model.runUnavailable };
   const run = (): void => {
@@ -56,11 +70,13 @@ export function Page(props: { model: PageModel }): JSX.Element {
           The connection is lost. You can go on typing: your changes are kept in this tab and sent when the server is back.
         </div>
       )}
-      {!model.may('edit') && pad.status !== 'offline' && (
-        <div className="cp-banner cp-banner-quiet" data-testid="observer-note">
-          You are watching. Only members can change or run the code.
+      {model.watchingWords && pad.status !== 'offline' && (
+        <div className="cp-banner cp-banner-quiet" data-testid="observer-note" role="status">
+          {model.watchingWords}
         </div>
       )}
+      <TimeBanner model={model} />
+      <FollowBar model={model} />
       <Tabs tabs={notebook ? TABS.filter(([id]) => id !== 'output') : TABS} tab={tab} onTab={setTab} />
       <main className="cp-main">
         <section className="cp-code" aria-label="Pad">
@@ -80,6 +96,7 @@ export function Page(props: { model: PageModel }): JSX.Element {
                 readOnly={!model.may('edit')}
                 cspNonce={model.config.cspNonce}
                 limitBytes={model.config.limits.document_bytes}
+                follow={model.follow}
                 onRefused={words => model.tell(words)}
                 onReady={markEditable}
               />
@@ -94,6 +111,7 @@ export function Page(props: { model: PageModel }): JSX.Element {
               label={`Code of ${room.title}`}
               limitBytes={model.config.limits.document_bytes}
               cspNonce={model.config.cspNonce}
+              follow={model.follow}
               onRefused={words => model.tell(words)}
               onRun={run}
               onReady={markEditable}
@@ -107,11 +125,68 @@ export function Page(props: { model: PageModel }): JSX.Element {
           </>
         )}
         <aside className="cp-side" tabIndex={0} aria-label="People in the room">
-          <PeopleView model={model.people} />
+          <PeopleSide model={model} />
         </aside>
       </main>
       <PeopleNews model={model.people} />
       <Toast words={model.toast} />
+    </div>
+  );
+}
+
+function PeopleSide(props: { model: PageModel }): JSX.Element {
+  const { model } = props;
+  useSignal(model.follow.changed);
+  const { people, room, control, follow } = model;
+  return <PeoplePanel people={[...people.here, ...people.away]} waiting={people.waiting} room={room} control={control} follow={follow} />;
+}
+
+function FollowBar(props: { model: PageModel }): JSX.Element | null {
+  const { follow } = props.model;
+  useSignal(follow.changed);
+  const { followers, targetName } = follow;
+  if (!targetName && followers.length === 0) {
+    return null;
+  }
+  const others = followers.length > 3 ? `${followers.length} people follow` : `${followers.join(', ')} ${followers.length === 1 ? 'follows' : 'follow'}`;
+  return (
+    <div className="cp-banner cp-banner-quiet cp-follow" role="status">
+      {targetName && (
+        <span data-testid="following-bar">
+          {`You follow ${targetName}. `}
+          <button className="cp-button cp-small" data-testid="stop-following" onClick={() => follow.follow(null)}>
+            Stop
+          </button>
+        </span>
+      )}
+      {followers.length > 0 && <span data-testid="followers">{`${others} you.`}</span>}
+    </div>
+  );
+}
+
+function TimeBanner(props: { model: PageModel }): JSX.Element | null {
+  const { room, control } = props.model;
+  const [, tick] = useReducer((count: number) => count + 1, 0);
+  useEffect(() => {
+    const timer = setInterval(tick, 1000);
+    return () => clearInterval(timer);
+  }, []);
+  const warning = timeWarning(room.expires_at, control.now());
+  if (!warning) {
+    return null;
+  }
+  const manage = room.permissions.includes('manage');
+  return (
+    <div className={`cp-banner cp-time cp-time-${warning.level}`} data-testid="time-warning" data-level={warning.level}>
+      {/* Read aloud when a minute is over, not at every second. */}
+      <span role="timer" aria-live={warning.spoken ? 'polite' : 'off'}>
+        {warning.words}
+      </span>
+      {manage && (
+        <button className="cp-button cp-small" data-testid="time-more" onClick={() => void control.room({ expires_in_hours: hoursUntil(room, 0.5, control.now()) })}>
+          +30 min
+        </button>
+      )}
     </div>
   );
 }

@@ -1,9 +1,13 @@
 /** The top bar: what room this is, whether it is saved, who is here, and the ways out. */
 import { useEffect, useRef, useState } from 'react';
-import { Icon } from '../execution/view';
+import { Icon } from '../icon';
 import { Avatar } from '../people/view';
 import { useSignal } from '../react';
 import { StatusBadge } from '../sync/badge';
+import { capital, givableRoles, ROLE_WORDS } from '../people/roles';
+import { Modal } from '../popover';
+import { RoomControls } from '../rooms/controls';
+import { LinksView } from '../rooms/links';
 import type { Role } from '../types';
 import type { PageModel } from './model';
 
@@ -13,6 +17,8 @@ const SUN = 'M12 7a5 5 0 1 0 0 10 5 5 0 0 0 0-10zM11 1h2v3h-2zm0 19h2v3h-2zM1 11
 const MOON = 'M12 3a9 9 0 1 0 9 9 7 7 0 0 1-9-9z';
 const PEOPLE = 'M16 11a3 3 0 1 0 0-6 3 3 0 0 0 0 6zm-8 0a3 3 0 1 0 0-6 3 3 0 0 0 0 6zm0 2c-2.300 0-7 1.200-7 3.500V19h14v-2.500C15 14.200 10.300 13 8 13zm8 0h-1a4.200 4.200 0 0 1 2 3.500V19h6v-2.500c0-2.300-4.700-3.500-7-3.500z';
 const EXIT = 'M10 17v-3H3v-4h7V7l5 5zM12 3h7a2 2 0 0 1 2 2v14a2 2 0 0 1-2 2h-7v-2h7V5h-7z';
+
+const GEAR = 'M3 6h10v2H3zm0 5h6v2H3zm0 5h10v2H3zM17 4h2v3h2v2h-6V7h2zm0 7h2v9h-2zM13 12h2v2h-2zM15 15h6v2h-6z';
 
 export function TopBar(props: { model: PageModel; showPeople: boolean; togglePeople: () => void }): JSX.Element {
   const { model } = props;
@@ -34,8 +40,15 @@ export function TopBar(props: { model: PageModel; showPeople: boolean; togglePeo
         ))}
         {here.length > AVATARS && <span className="cp-avatar cp-more" data-initials={`+${here.length - AVATARS}`} />}
         {here.length === 0 && <Icon path={PEOPLE} />}
+        {model.people.waiting.length > 0 && (
+          <span className="cp-count" data-testid="lobby-count">
+            {model.people.waiting.length}
+            <span className="cp-visually-hidden"> in the lobby</span>
+          </span>
+        )}
       </button>
       <CopyLink model={model} />
+      {model.may('manage') && <RoomMenu model={model} />}
       <button className="cp-button cp-icon-button" data-testid="theme-toggle" aria-label={dark ? 'Light theme' : 'Dark theme'} title={dark ? 'Light theme' : 'Dark theme'} onClick={() => model.theme.toggle()}>
         <Icon path={dark ? SUN : MOON} />
       </button>
@@ -48,10 +61,28 @@ export function TopBar(props: { model: PageModel; showPeople: boolean; togglePeo
   );
 }
 
+function RoomMenu(props: { model: PageModel }): JSX.Element {
+  const { model } = props;
+  const [open, setOpen] = useState(false);
+  return (
+    <>
+      <button className="cp-button" data-testid="room-menu" aria-label="Room" title="Doors, rights, time, activity, end" aria-haspopup="dialog" onClick={() => setOpen(true)}>
+        <Icon path={GEAR} /> <span className="cp-wide">Room</span>
+      </button>
+      {open && (
+        <Modal title={`Room “${model.room.title}”`} testid="room-dialog" onClose={() => setOpen(false)}>
+          <RoomControls room={model.room} control={model.control} />
+        </Modal>
+      )}
+    </>
+  );
+}
+
 function CopyLink(props: { model: PageModel }): JSX.Element | null {
   const { model } = props;
   const [open, setOpen] = useState(false);
   const [shown, setShown] = useState('');
+  const [links, setLinks] = useState(false);
   const field = useRef<HTMLInputElement>(null);
   const box = useRef<HTMLDivElement>(null);
   const mayInvite = model.may('invite');
@@ -101,15 +132,29 @@ function CopyLink(props: { model: PageModel }): JSX.Element | null {
       </button>
       {open && (
         <div className="cp-popover" role="group" aria-label="What the link gives">
-          <button className="cp-menu-item" data-testid="copy-member" onClick={() => invite('member')}>
-            <strong>Member</strong>
-            <span>edits and runs</span>
-          </button>
-          <button className="cp-menu-item" data-testid="copy-observer" onClick={() => invite('observer')}>
-            <strong>Observer</strong>
-            <span>only watches</span>
+          {givableRoles(model.room.me?.role ?? 'observer').map(role => (
+            <button key={role} className="cp-menu-item" data-testid={`copy-${role}`} onClick={() => invite(role)}>
+              <strong>{capital(role)}</strong>
+              <span>{ROLE_WORDS[role]}</span>
+            </button>
+          ))}
+          <button
+            className="cp-menu-item"
+            data-testid="all-links"
+            onClick={() => {
+              setOpen(false);
+              setLinks(true);
+            }}
+          >
+            <strong>All links…</strong>
+            <span>passwords, QR code, revoking</span>
           </button>
         </div>
+      )}
+      {links && (
+        <Modal title={`Links into “${model.room.title}”`} testid="links-dialog" onClose={() => setLinks(false)}>
+          <LinksView room={model.room} control={model.control} />
+        </Modal>
       )}
       {shown && (
         <div className="cp-popover">

@@ -2,10 +2,12 @@
 import { Signal, type ISignal } from '@lumino/signaling';
 import type { Api } from '../api';
 import type { IRoomEvent, Provider } from '../sync/provider';
-import type { IAwarenessUser, IParticipant } from '../types';
+import type { IAwarenessUser, IParticipant, IWaiting } from '../types';
 
 export class PeopleModel {
   private _people: IParticipant[] = [];
+  private _waiting: IWaiting[] = [];
+  private readonly _knocked = new Signal<this, IWaiting>(this);
   private readonly _changed = new Signal<this, void>(this);
 
   constructor(
@@ -28,6 +30,20 @@ export class PeopleModel {
     return this._people.filter(person => !person.online);
   }
 
+  /** Those in the lobby, for those who may let them in. */
+  get waiting(): IWaiting[] {
+    return this._waiting;
+  }
+
+  /** Somebody new waits in the lobby. */
+  get knocked(): ISignal<this, IWaiting> {
+    return this._knocked;
+  }
+
+  person(id: string): IParticipant | null {
+    return this._people.find(one => one.id === id) ?? null;
+  }
+
   /** Names of the others who type right now. */
   get typing(): string[] {
     const names: string[] = [];
@@ -46,8 +62,9 @@ export class PeopleModel {
 
   async refresh(): Promise<void> {
     const path = `rooms/${this._roomId}/participants`;
-    const answer = await this._api.request<{ participants: IParticipant[] }>('GET', path);
-    this._set(answer.participants);
+    const answer = await this._api.request<{ participants: IParticipant[]; waiting: IWaiting[] }>('GET', path);
+    this._people = answer.participants;
+    this._setWaiting(answer.waiting);
   }
 
   dispose(): void {
@@ -60,9 +77,18 @@ export class PeopleModel {
     this._changed.emit();
   }
 
+  private _setWaiting(waiting: IWaiting[]): void {
+    const known = new Set(this._waiting.filter(one => one.online).map(one => one.id));
+    this._waiting = waiting;
+    waiting.filter(one => one.online && !known.has(one.id)).forEach(one => this._knocked.emit(one));
+    this._changed.emit();
+  }
+
   private readonly _onEvent = (_: unknown, event: IRoomEvent): void => {
     if (event.type === 'participants') {
       this._set(event['participants'] as IParticipant[]);
+    } else if (event.type === 'lobby') {
+      this._setWaiting(event['waiting'] as IWaiting[]);
     }
   };
 

@@ -22,6 +22,8 @@ interface IFields {
   starter: string;
   path: string;
   hours: string;
+  lobby: boolean;
+  prepared: boolean;
 }
 
 /** The wish that the fields of the form amount to. */
@@ -30,7 +32,9 @@ export function wishOf(fields: IFields): INewRoom {
     title: fields.title.trim(),
     language: fields.language,
     pad_type: fields.padType,
-    expires_in_hours: Number(fields.hours)
+    expires_in_hours: Number(fields.hours),
+    lobby: fields.lobby,
+    prepared: fields.prepared
   };
   if (fields.source === 'file' && fields.path) {
     wish.source_path = fields.path;
@@ -53,7 +57,9 @@ export function NewRoomForm(props: INewRoomFormProps): JSX.Element {
       source: props.sourcePath ? 'file' : 'starter',
       starter: '',
       path: props.sourcePath ?? '',
-      hours: '24'
+      hours: '24',
+      lobby: false,
+      prepared: false
     };
     props.onChange(wishOf(first));
     return first;
@@ -114,6 +120,14 @@ export function NewRoomForm(props: INewRoomFormProps): JSX.Element {
       )}
       <label htmlFor="cp-new-hours">Ends after (hours)</label>
       <input id="cp-new-hours" className="jp-mod-styled" type="number" min="0.1" step="any" value={fields.hours} onChange={event => set({ hours: event.target.value })} />
+      <label className="cp-check">
+        <input type="checkbox" data-testid="new-room-lobby" checked={fields.lobby} onChange={event => set({ lobby: event.target.checked })} />
+        Newcomers wait in a lobby until they are admitted
+      </label>
+      <label className="cp-check">
+        <input type="checkbox" data-testid="new-room-prepared" checked={fields.prepared} onChange={event => set({ prepared: event.target.checked })} />
+        Not open yet: prepare it first
+      </label>
     </form>
   );
 }

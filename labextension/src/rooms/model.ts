@@ -1,7 +1,8 @@
 /** The rooms of the host: the list, and everything one can do with a room. */
 import { Signal, type ISignal } from '@lumino/signaling';
 import { type Api, wordsOf } from '../api';
-import type { IHealth, IInvite, ILanguage, IParticipant, IRoom, ISandbox, PadType, Role } from '../types';
+import type { IHealth, IInvite, ILanguage, IParticipant, IRoom, ISandbox, IWaiting, PadType, Role } from '../types';
+import { RoomControl } from './control';
 
 export interface INewRoom {
   title: string;
@@ -10,6 +11,8 @@ export interface INewRoom {
   starter_text?: string;
   source_path?: string;
   expires_in_hours?: number;
+  lobby?: boolean;
+  prepared?: boolean;
 }
 
 /** What is wrong with a wish for a room, in words; null when nothing is. */
@@ -40,17 +43,28 @@ export function timeLeft(room: IRoom, now: number): string {
   return hours < 48 ? `ends in ${hours} h` : `ends in ${Math.round(hours / 24)} days`;
 }
 
+/** Somebody at the door of a room. */
+export interface IKnock {
+  room: IRoom;
+  person: IWaiting;
+}
+
 export class RoomsModel {
   private _rooms: IRoom[] | null = null;
   private _people = new Map<string, IParticipant[]>();
+  private _waiting = new Map<string, IWaiting[]>();
+  private readonly _controls = new Map<string, RoomControl>();
+  private readonly _knocked = new Signal<this, IKnock>(this);
   private _error = '';
   private _sandbox: ISandbox | null = null;
   private _disposed = false;
   private readonly _changed = new Signal<this, void>(this);
 
+  /** `codepadUrl`: address of `codepad/`; `token` is added to downloads where cookies do not do. */
   constructor(
     readonly api: Api,
-    private readonly _origin: string
+    readonly codepadUrl: string,
+    private readonly _token = ''
   ) {}
 
   /** Newest first; null before the first answer. */
@@ -76,6 +90,30 @@ export class RoomsModel {
     return this._people.get(roomId) ?? null;
   }
 
+  waitingOf(roomId: string): IWaiting[] {
+    return this._waiting.get(roomId) ?? [];
+  }
+
+  /** Somebody new waits in the lobby of one of the rooms. */
+  get knocked(): ISignal<this, IKnock> {
+    return this._knocked;
+  }
+
+  /** What can be done with a room; its effects show in this model. */
+  control(roomId: string): RoomControl {
+    let control = this._controls.get(roomId);
+    if (!control) {
+      control = new RoomControl(this.api, roomId, this.codepadUrl, this._token);
+      control.failed.connect((_, words) => {
+        this._error = words;
+        this._changed.emit();
+      });
+      control.done.connect(() => void this.refresh());
+      this._controls.set(roomId, control);
+    }
+    return control;
+  }
+
   room(roomId: string): IRoom | null {
     return this._rooms?.find(room => room.id === roomId) ?? null;
   }
@@ -86,8 +124,14 @@ export class RoomsModel {
       if (!this._sandbox) {
         this._sandbox = (await this.api.request<IHealth>('GET', 'health')).sandbox;
       }
+      this._rooms.forEach(room => this.control(room.id).learnClock(room));
       const shown = [...this._people.keys()];
-      await Promise.all(shown.map(id => (this.room(id) ? this._load(id) : this.hidePeople(id))));
+      const knocking = this._rooms.filter(room => room.waiting > 0).map(room => room.id);
+      await Promise.all(
+        [...new Set([...shown, ...knocking])].map(id =>
+          this.room(id) ? this._load(id, shown.includes(id)) : this.hidePeople(id)
+        )
+      );
     });
   }
 
@@ -106,7 +150,7 @@ export class RoomsModel {
   /** A new link into a room, as an address to send. Rejects with the server's words. */
   async newLink(roomId: string, role: Role): Promise<string> {
     const invite = await this.api.request<IInvite>('POST', `rooms/${roomId}/invites`, { role });
-    return new URL(invite.url ?? '', this._origin).href;
+    return new URL(invite.url ?? '', this.codepadUrl).href;
   }
 
   async setState(roomId: string, state: 'open' | 'closed'): Promise<void> {
@@ -125,7 +169,7 @@ export class RoomsModel {
   }
 
   async showPeople(roomId: string): Promise<void> {
-    await this._try(() => this._load(roomId));
+    await this._try(() => this._load(roomId, true));
   }
 
   hidePeople(roomId: string): void {
@@ -138,10 +182,18 @@ export class RoomsModel {
     Signal.clearData(this);
   }
 
-  private async _load(roomId: string): Promise<void> {
+  private async _load(roomId: string, show: boolean): Promise<void> {
     const path = `rooms/${roomId}/participants`;
-    const answer = await this.api.request<{ participants: IParticipant[] }>('GET', path);
-    this._people.set(roomId, answer.participants);
+    const answer = await this.api.request<{ participants: IParticipant[]; waiting: IWaiting[] }>('GET', path);
+    if (show) {
+      this._people.set(roomId, answer.participants);
+    }
+    const known = new Set(this.waitingOf(roomId).map(one => one.id));
+    this._waiting.set(roomId, answer.waiting);
+    const room = this.room(roomId);
+    answer.waiting
+      .filter(person => person.online && !known.has(person.id))
+      .forEach(person => room && this._knocked.emit({ room, person }));
   }
 
   private async _try(work: () => Promise<void>): Promise<void> {

@@ -1,10 +1,13 @@
 /** The host's list of rooms. */
 import { useState } from 'react';
-import { Icon } from '../execution/view';
-import { PersonView } from '../people/view';
+import { Icon } from '../icon';
+import { capital, givableRoles, ROLE_WORDS } from '../people/roles';
 import { useSignal } from '../react';
 import type { IRoom, Role } from '../types';
 import { type RoomsModel, timeLeft } from './model';
+
+/** Draws what a room's owner has in hand; JupyterLab and others may bring their own. */
+export type ManageView = (props: { model: RoomsModel; room: IRoom }) => JSX.Element;
 
 export interface IRoomActions {
   create: () => void;
@@ -15,8 +18,8 @@ export interface IRoomActions {
 
 const PLUS = 'M11 5h2v6h6v2h-6v6h-2v-6H5v-2h6z';
 
-export function RoomsView(props: { model: RoomsModel; actions: IRoomActions }): JSX.Element {
-  const { model, actions } = props;
+export function RoomsView(props: { model: RoomsModel; actions: IRoomActions; manage: ManageView }): JSX.Element {
+  const { model, actions, manage } = props;
   useSignal(model.changed);
   const rooms = model.rooms;
   return (
@@ -44,18 +47,18 @@ export function RoomsView(props: { model: RoomsModel; actions: IRoomActions }): 
       )}
       <ul className="cp-room-list">
         {rooms?.map(room => (
-          <RoomItem key={room.id} room={room} model={model} actions={actions} />
+          <RoomItem key={room.id} room={room} model={model} actions={actions} manage={manage} />
         ))}
       </ul>
     </div>
   );
 }
 
-function RoomItem(props: { room: IRoom; model: RoomsModel; actions: IRoomActions }): JSX.Element {
-  const { room, model, actions } = props;
+function RoomItem(props: { room: IRoom; model: RoomsModel; actions: IRoomActions; manage: ManageView }): JSX.Element {
+  const { room, model, actions, manage: Manage } = props;
   const [link, setLink] = useState(false);
   const people = model.peopleOf(room.id);
-  const open = room.state === 'open';
+  const open = room.state === 'open' || room.state === 'prepared';
   const host = room.permissions.includes('manage');
   const copy = (role: Role): void => {
     setLink(false);
@@ -78,15 +81,10 @@ function RoomItem(props: { room: IRoom; model: RoomsModel; actions: IRoomActions
         >
           {room.online === 1 ? '1 person here' : `${room.online} people here`}
         </button>
+        {room.waiting > 0 && <span className="cp-count" data-testid="room-waiting">{`${room.waiting} waiting`}</span>}
         {open && <span className="cp-muted">{timeLeft(room, Date.now())}</span>}
       </div>
-      {people && (
-        <ul className="cp-people-list">
-          {people.map(person => (
-            <PersonView key={person.id} person={person} />
-          ))}
-        </ul>
-      )}
+      {people && <Manage model={model} room={room} />}
       <div className="cp-room-actions">
         {open && host && (
           <button className="cp-button" data-testid="room-copy-link" aria-expanded={link} onClick={() => setLink(!link)}>
@@ -98,7 +96,7 @@ function RoomItem(props: { room: IRoom; model: RoomsModel; actions: IRoomActions
             {open ? 'Close' : 'Reopen'}
           </button>
         )}
-        {host && (
+        {room.owner && (
           <button className="cp-button" data-testid="room-delete" onClick={() => actions.remove(room)}>
             Delete
           </button>
@@ -106,12 +104,11 @@ function RoomItem(props: { room: IRoom; model: RoomsModel; actions: IRoomActions
       </div>
       {link && (
         <div className="cp-room-actions" role="group" aria-label="What the link gives">
-          <button className="cp-button" data-testid="room-copy-member" title="edits and runs" onClick={() => copy('member')}>
-            For a member
-          </button>
-          <button className="cp-button" data-testid="room-copy-observer" title="only watches" onClick={() => copy('observer')}>
-            For an observer
-          </button>
+          {givableRoles(room.me?.role ?? 'observer').map(role => (
+            <button key={role} className="cp-button" data-testid={`room-copy-${role}`} title={ROLE_WORDS[role]} onClick={() => copy(role)}>
+              {capital(role)}
+            </button>
+          ))}
         </div>
       )}
     </li>

@@ -20,7 +20,9 @@ const RETRY_FIRST_MS = 300;
 const RETRY_LAST_MS = 5_000;
 
 /** Close codes after which the same connection will be refused again. */
-const FINAL_CODES = new Set([1009, 4400, 4401, 4403, 4404, 4410, 4411, 4412, 4413]);
+const FINAL_CODES = new Set([1009, 4400, 4401, 4403, 4404, 4410, 4411, 4412, 4413, 4425]);
+const TOO_MANY = 4429;
+const TOO_MANY_WAIT_MS = 5_000;
 
 /**
  * `saved`: all that was sent is on the server's disk. `saving`: something is on its way.
@@ -174,7 +176,9 @@ export class Provider {
     this._setStatus('offline');
     const delay = Math.min(RETRY_LAST_MS, RETRY_FIRST_MS * 2 ** this._attempt);
     this._attempt += 1;
-    this._retryTimer = setTimeout(() => this._connect(), delay * (0.5 + Math.random() / 2));
+    const atLeast = code === TOO_MANY ? TOO_MANY_WAIT_MS : 0;
+    const wait = atLeast + delay * (0.5 + Math.random() / 2);
+    this._retryTimer = setTimeout(() => this._connect(), wait);
   }
 
   /** Awareness after a lost connection: both sides will be told everything anew. */

@@ -2,11 +2,12 @@ import type { EditorView } from '@codemirror/view';
 import { Awareness } from 'y-protocols/awareness';
 import * as Y from 'yjs';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
-import { createEditor } from '../../src/editor/editor';
+import { createEditor, type IPadEditor } from '../../src/editor/editor';
 
 let doc: Y.Doc;
 let text: Y.Text;
 let awareness: Awareness;
+let editor: IPadEditor;
 let view: EditorView;
 const onRun = vi.fn();
 
@@ -25,7 +26,7 @@ afterEach(() => {
 });
 
 function open(readOnly = false): void {
-  view = createEditor({
+  editor = createEditor({
     parent: document.body,
     text,
     awareness,
@@ -37,6 +38,7 @@ function open(readOnly = false): void {
     onRefused: () => undefined,
     onRun
   });
+  view = editor.view;
 }
 
 function type(at: number, words: string): void {
@@ -131,4 +133,22 @@ describe('typing', () => {
     doc.transact(() => text.insert(0, 'x'), 'another');
     expect(awareness.getLocalState()?.['typing']).toBeUndefined();
   });
+});
+
+it('lets somebody type, and no more, without losing the text, the caret or what can be undone', () => {
+  text.insert(0, 'a = 1');
+  open();
+  type(5, '\nb = 2');
+  view.dispatch({ selection: { anchor: 3 } });
+  editor.setReadOnly(true);
+  expect(view.contentDOM.getAttribute('contenteditable')).toBe('false');
+  expect(view.contentDOM.getAttribute('aria-readonly')).toBe('true');
+  expect(view.state.readOnly).toBe(true);
+  doc.transact(() => text.insert(0, '# top\n'), 'another');
+  editor.setReadOnly(false);
+  expect(view.contentDOM.getAttribute('contenteditable')).toBe('true');
+  expect(view.contentDOM.hasAttribute('aria-readonly')).toBe(false);
+  expect(view.state.selection.main.anchor).toBe(9);
+  press({ key: 'z', ctrlKey: true });
+  expect(text.toString()).toBe('# top\na = 1');
 });

@@ -6,20 +6,10 @@ import { PeopleModel, typingWords } from '../../src/people/model';
 import { initials } from '../../src/people/view';
 import type { Provider } from '../../src/sync/provider';
 import type { IParticipant } from '../../src/types';
+import { participant, waiting } from '../support/models';
 import { FakeServer } from '../support/server';
 
-function person(name: string, online = true): IParticipant {
-  return {
-    id: name.toLowerCase(),
-    name,
-    color: '#aa0000',
-    role: 'member',
-    guest: true,
-    online,
-    joined_at: '2026-01-01T00:00:00Z',
-    you: false
-  };
-}
+const person = (name: string, online = true): IParticipant => participant(name, { online });
 
 let server: FakeServer;
 let provider: Provider;
@@ -28,7 +18,7 @@ let model: PeopleModel;
 beforeEach(() => {
   server = new FakeServer();
   provider = server.provider();
-  const answer = { participants: [person('Ada'), person('Ben', false)] };
+  const answer = { participants: [person('Ada'), person('Ben', false)], waiting: [] };
   const api = new Api(async () => new Response(JSON.stringify(answer)));
   model = new PeopleModel(provider, api, 'abcdefghijkl');
 });
@@ -54,6 +44,17 @@ describe('people', () => {
     server.accept();
     server.say({ type: 'participants', participants: [person('Ada'), person('Ben'), person('Cem')] });
     expect(names(model.here)).toEqual(['Ada', 'Ben', 'Cem']);
+  });
+
+  it('who wait are told of once each, when they are there', () => {
+    const knocked: string[] = [];
+    model.knocked.connect((_, one) => knocked.push(one.name));
+    server.accept();
+    server.say({ type: 'lobby', waiting: [waiting('Cem'), waiting('Dee', { online: false })] });
+    server.say({ type: 'lobby', waiting: [waiting('Cem'), waiting('Dee')] });
+    server.say({ type: 'lobby', waiting: [waiting('Dee')] });
+    expect(knocked).toEqual(['Cem', 'Dee']);
+    expect(model.waiting.map(one => one.name)).toEqual(['Dee']);
   });
 
   it('are seen typing, but not oneself', () => {

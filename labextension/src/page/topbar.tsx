@@ -25,6 +25,8 @@ export function TopBar(props: { model: PageModel; showPeople: boolean; togglePeo
   useSignal(model.theme.changed);
   useSignal(model.people.changed);
   const here = model.people.here;
+  const waiting = model.people.waiting.length;
+  const peopleLabel = `People: ${here.length} here${waiting ? `, ${waiting} in the lobby` : ''}`;
   const dark = model.theme.current === 'dark';
   return (
     <header className="cp-top">
@@ -34,17 +36,14 @@ export function TopBar(props: { model: PageModel; showPeople: boolean; togglePeo
       </h1>
       <StatusBadge status={model.pad.status} />
       <span className="cp-spring" />
-      <button className="cp-avatars" aria-pressed={props.showPeople} aria-label={`People: ${here.length} here`} data-testid="toggle-people" onClick={props.togglePeople}>
+      <button className="cp-avatars" aria-pressed={props.showPeople} aria-label={peopleLabel} data-testid="toggle-people" onClick={props.togglePeople}>
         {here.slice(0, AVATARS).map(person => (
           <Avatar key={person.id} person={person} />
         ))}
         {here.length > AVATARS && <span className="cp-avatar cp-more" data-initials={`+${here.length - AVATARS}`} />}
         {here.length === 0 && <Icon path={PEOPLE} />}
-        {model.people.waiting.length > 0 && (
-          <span className="cp-count" data-testid="lobby-count">
-            {model.people.waiting.length}
-            <span className="cp-visually-hidden"> in the lobby</span>
-          </span>
+        {waiting > 0 && (
+          <span className="cp-count" data-testid="lobby-count" aria-hidden="true" data-count={waiting} />
         )}
       </button>
       <CopyLink model={model} />

@@ -215,12 +215,12 @@ function PersonMenu(props: IPeoplePanelProps & { person: IParticipant }): JSX.El
   };
   const close = (): void => setOpen(false);
   return (
-    <div className="cp-popover-anchor" ref={box}>
+    <div className="cp-person-box" ref={box}>
       <button className="cp-button cp-icon-button cp-small" data-testid="person-menu" aria-expanded={open} aria-label={`Change ${person.name}`} title="Role, name, remove" onClick={toggle}>
         <Icon path={DOTS} />
       </button>
       {open && (
-        <div className="cp-popover" role="group" aria-label={person.name}>
+        <div className="cp-person-panel" role="group" aria-label={person.name}>
           {step === 'menu' && <PersonChoices {...props} go={setStep} close={close} />}
           {step === 'rename' && <RenameForm person={person} control={control} close={close} />}
           {step === 'remove' && <RemoveForm person={person} control={control} close={close} />}

@@ -3,7 +3,7 @@ import { useEffect, useState } from 'react';
 import { wordsOf } from '../api';
 import { capital, restrictable } from '../people/roles';
 import type { IActivity, IRoom, Role } from '../types';
-import { frozen, isFrozen, type RoomControl, switched } from './control';
+import { frozen, type IRoomPatch, isFrozen, type RoomControl, switched } from './control';
 
 const RESTRICTED_ROLES: Role[] = ['candidate', 'member', 'interviewer', 'observer'];
 const HOUR_MS = 3_600_000;
@@ -21,47 +21,65 @@ export interface IRoomControlsProps {
   control: RoomControl;
 }
 
+interface IPartProps extends IRoomControlsProps {
+  change: (patch: IRoomPatch) => Promise<boolean>;
+}
+
 export function RoomControls(props: IRoomControlsProps): JSX.Element {
-  const { room } = props;
+  const { control } = props;
+  // What was just clicked shows at once, until the server says what is.
+  const [wished, setWished] = useState<Partial<IRoom>>({});
+  useEffect(() => setWished({}), [props.room]);
+  const change = async (patch: IRoomPatch): Promise<boolean> => {
+    const { locked, lobby, restrictions, state } = { ...props.room, ...wished, ...patch };
+    setWished({ locked, lobby, restrictions, state });
+    const done = await control.room(patch);
+    if (!done) {
+      setWished({});
+    }
+    return done;
+  };
+  const room = { ...props.room, ...wished };
   const over = room.state === 'closed' || room.state === 'expired';
+  const part = { room, control, change };
   return (
     <div className="cp-controls-panel" data-testid="room-controls">
-      {!over && <Doors {...props} />}
-      {!over && <Rights {...props} />}
-      <Time {...props} />
-      <Records {...props} />
-      <End {...props} />
+      {!over && <Doors {...part} />}
+      {!over && <Rights {...part} />}
+      <Time {...part} />
+      <Records {...part} />
+      <End {...part} />
     </div>
   );
 }
 
-function Doors(props: IRoomControlsProps): JSX.Element {
-  const { room, control } = props;
+function Doors(props: IPartProps): JSX.Element {
+  const { room, change } = props;
   const [opening, setOpening] = useState('');
   return (
     <fieldset>
       <legend>Who comes in</legend>
       <label className="cp-check">
-        <input type="checkbox" data-testid="room-locked" checked={room.locked} onChange={event => void control.room({ locked: event.target.checked })} />
+        <input type="checkbox" data-testid="room-locked" checked={room.locked} onChange={event => void change({ locked: event.target.checked })} />
         Lock the room: nobody new can join
       </label>
       <label className="cp-check">
-        <input type="checkbox" data-testid="room-lobby" checked={room.lobby} onChange={event => void control.room({ lobby: event.target.checked })} />
+        <input type="checkbox" data-testid="room-lobby" checked={room.lobby} onChange={event => void change({ lobby: event.target.checked })} />
         Newcomers wait in the lobby until they are admitted
       </label>
       <label className="cp-check">
-        <input type="checkbox" data-testid="room-prepared" checked={room.state === 'prepared'} onChange={event => void control.room({ state: event.target.checked ? 'prepared' : 'open' })} />
+        <input type="checkbox" data-testid="room-prepared" checked={room.state === 'prepared'} onChange={event => void change({ state: event.target.checked ? 'prepared' : 'open' })} />
         Not open yet: only hosts and interviewers are in
       </label>
       {room.state === 'prepared' && (
         <div className="cp-form-row">
           <label htmlFor={`cp-opens-${room.id}`}>{room.opens_at ? `Opens ${CLOCK.format(new Date(room.opens_at))}` : 'Opens by itself at'}</label>
           <input id={`cp-opens-${room.id}`} className="cp-input" data-testid="room-opens" type="datetime-local" value={opening} onChange={event => setOpening(event.target.value)} />
-          <button className="cp-button" data-testid="room-opens-set" disabled={!opening} onClick={() => void control.room({ opens_at: new Date(opening).toISOString() })}>
+          <button className="cp-button" data-testid="room-opens-set" disabled={!opening} onClick={() => void change({ opens_at: new Date(opening).toISOString() })}>
             Set
           </button>
           {room.opens_at && (
-            <button className="cp-button" onClick={() => void control.room({ opens_at: null })}>
+            <button className="cp-button" onClick={() => void change({ opens_at: null })}>
               Not by itself
             </button>
           )}
@@ -71,13 +89,13 @@ function Doors(props: IRoomControlsProps): JSX.Element {
   );
 }
 
-function Rights(props: IRoomControlsProps): JSX.Element {
-  const { room, control } = props;
+function Rights(props: IPartProps): JSX.Element {
+  const { room, change } = props;
   const freeze = isFrozen(room.restrictions);
   return (
     <fieldset>
       <legend>What people may do</legend>
-      <button className="cp-button" data-testid="freeze" aria-pressed={freeze} onClick={() => void control.room({ restrictions: frozen(room.restrictions, !freeze) })}>
+      <button className="cp-button" data-testid="freeze" aria-pressed={freeze} onClick={() => void change({ restrictions: frozen(room.restrictions, !freeze) })}>
         {freeze ? 'Let people edit again' : 'Freeze editing for everybody'}
       </button>
       <table className="cp-rights">
@@ -92,7 +110,7 @@ function Rights(props: IRoomControlsProps): JSX.Element {
                       type="checkbox"
                       data-testid={`may-${role}-${permission}`}
                       checked={!room.restrictions[role]?.includes(permission)}
-                      onChange={event => void control.room({ restrictions: switched(room.restrictions, role, permission, event.target.checked) })}
+                      onChange={event => void change({ restrictions: switched(room.restrictions, role, permission, event.target.checked) })}
                     />
                     {words}
                   </label>
@@ -106,9 +124,9 @@ function Rights(props: IRoomControlsProps): JSX.Element {
   );
 }
 
-function Time(props: IRoomControlsProps): JSX.Element {
-  const { room, control } = props;
-  const more = (hours: number): void => void control.room({ expires_in_hours: hoursUntil(room, hours, control.now()) });
+function Time(props: IPartProps): JSX.Element {
+  const { room, control, change } = props;
+  const more = (hours: number): void => void change({ expires_in_hours: hoursUntil(room, hours, control.now()) });
   return (
     <fieldset>
       <legend>Time</legend>
@@ -125,7 +143,7 @@ function Time(props: IRoomControlsProps): JSX.Element {
   );
 }
 
-function Records(props: IRoomControlsProps): JSX.Element {
+function Records(props: IPartProps): JSX.Element {
   const { control } = props;
   const [shown, setShown] = useState(false);
   return (
@@ -198,12 +216,12 @@ function ActivityList(props: { control: RoomControl }): JSX.Element {
   );
 }
 
-function End(props: IRoomControlsProps): JSX.Element {
-  const { room, control } = props;
+function End(props: IPartProps): JSX.Element {
+  const { room, change } = props;
   const [sure, setSure] = useState(false);
   if (room.state === 'closed') {
     return (
-      <button className="cp-button" data-testid="reopen-room" onClick={() => void control.room({ state: 'open' })}>
+      <button className="cp-button" data-testid="reopen-room" onClick={() => void change({ state: 'open' })}>
         Open the room again
       </button>
     );
@@ -218,7 +236,7 @@ function End(props: IRoomControlsProps): JSX.Element {
   return (
     <div className="cp-form-row" role="group" aria-label="End the room?">
       <span>Everybody is sent out and the pad is frozen. You can open it again.</span>
-      <button className="cp-button cp-danger" data-testid="end-room-confirm" autoFocus onClick={() => void control.room({ state: 'closed' }).then(() => setSure(false))}>
+      <button className="cp-button cp-danger" data-testid="end-room-confirm" autoFocus onClick={() => void change({ state: 'closed' }).then(() => setSure(false))}>
         End the room
       </button>
       <button className="cp-button" onClick={() => setSure(false)}>

@@ -13,7 +13,12 @@ from jupyter_server.extension.application import ExtensionApp
 from jupyter_server.serverapp import ServerApp
 from jupyter_server.utils import url_path_join
 from jupyter_server_ydoc.app import YDocExtension
-from jupyter_server_ydoc.handlers import YDocWebSocketHandler
+from jupyter_server_ydoc.handlers import (
+    DocForkHandler,
+    TimelineHandler,
+    UndoRedoHandler,
+    YDocWebSocketHandler,
+)
 from tornado.routing import Rule, RuleRouter
 from tornado.web import Application
 from traitlets import Bool, Float, Integer, Unicode
@@ -35,9 +40,11 @@ from .rooms.manager import RoomManager
 from .storage import Database
 from .storage.tables import RoomRecord, utc_now
 from .sync import handlers as sync_handlers
+from .sync.collaboration import CollaborationHandler
+from .sync.forks import BoundedForkHandler, BoundedTimelineHandler, BoundedUndoRedoHandler
 from .sync.manager import DocumentManager
+from .sync.stock_rooms import StockRooms
 from .sync.update_log import UpdateLog
-from .sync.websocket import CollaborationHandler
 
 MIB = 1024 * 1024
 
@@ -49,6 +56,14 @@ API_ROUTES: list[Route] = [
     *OPENAPI_ROUTES,
 ]
 """Every route below ``<base_url>codepad/``: the pattern after that prefix, and its handler."""
+
+COLLABORATION: dict[Any, type[Any]] = {
+    YDocWebSocketHandler: CollaborationHandler,
+    TimelineHandler: BoundedTimelineHandler,
+    UndoRedoHandler: BoundedUndoRedoHandler,
+    DocForkHandler: BoundedForkHandler,
+}
+"""jupyter-collaboration's handlers, and ours in their place."""
 
 
 class CodepadApp(ExtensionApp):
@@ -103,6 +118,18 @@ class CodepadApp(ExtensionApp):
         config=True,
         help="Largest text in one message of a room page, in bytes; the socket of whoever sends "
         "more is closed with code 1009.",
+    )
+    collaboration_message_limit_bytes = Integer(
+        64 * MIB,
+        config=True,
+        help="Largest message of JupyterLab on the socket of any document, in bytes; the socket of "
+        "whoever sends more is closed with code 1009.",
+    )
+    document_copies_limit = Integer(
+        20,
+        config=True,
+        help="Copies of documents that jupyter-collaboration may keep at a time for its timelines "
+        "and forks. The oldest timeline makes room for a new one; a fork beyond is refused.",
     )
     save_delay_seconds = Float(
         1.0, config=True, help="Longest time between a change of a pad and its file, in seconds."
@@ -301,16 +328,20 @@ class CodepadApp(ExtensionApp):
 
     def _take_over_collaboration(self, web_app: Application) -> None:
         """Let JupyterLab's document socket be ours, so that pads are one document in both."""
-        replaced = 0
-        for rule in _all_rules(web_app.default_router):
-            if rule.target is YDocWebSocketHandler:
-                rule.target = CollaborationHandler
-                rule.target_kwargs = {**rule.target_kwargs, "codepad": self}
-                replaced += 1
-        if not replaced:
+        extension = self._collaboration()
+        if extension is None:
             self.log.error(
                 "jupyter-collaboration is not running here: rooms cannot open their pads."
             )
+            return
+        stock_rooms = StockRooms(
+            extension.ywebsocket_server, copies_limit=self.document_copies_limit
+        )
+        for rule in _all_rules(web_app.default_router):
+            if rule.target in COLLABORATION:
+                rule.target = COLLABORATION[rule.target]
+                ours = {"codepad": self, "stock_rooms": stock_rooms}
+                rule.target_kwargs = {**rule.target_kwargs, **ours}
 
 
 def _starter(language_id: str) -> tuple[str, str, str]:

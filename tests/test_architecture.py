@@ -45,7 +45,7 @@ heights: the boundary (``BOUNDARY``) and the leaves (``LEAVES``).
 BOUNDARY = {"handlers"}
 """The base of all handlers knows identities and rooms, and every area's boundary stands on it."""
 
-BOUNDARY_MODULES = {"handlers", "pages", "websocket"}
+BOUNDARY_MODULES = {"handlers", "pages", "websocket", "collaboration", "forks"}
 """Modules of an area that speak HTTP or WebSocket; managers and models never import them."""
 
 LEAVES = {"errors": set[str](), "metrics": set[str](), "storage": {"storage"}}

@@ -18,6 +18,7 @@ from .protocol import (
     SyncStep,
     ack_frame,
     awareness_frame,
+    check_counts,
     read_awareness,
     sync_frame,
 )
@@ -141,6 +142,7 @@ class SharedDocument:
             raise ProtocolError(f"frames of kind {kind} are not known here")
 
     def _receive_sync(self, client: SyncClient, step: int, content: bytes) -> None:
+        check_counts(content)
         if step == SyncStep.STATE:
             try:
                 missing = self.ydoc.get_update(content)

@@ -31,6 +31,7 @@ from .execution.manager import RunManager
 from .execution.room_runs import RunRoom
 from .execution.sandbox import Sandbox
 from .handlers import NotFoundHandler
+from .lab_policy import protected
 from .openapi import ROUTES as OPENAPI_ROUTES
 from .openapi import Route, describe
 from .rooms import handlers as room_handlers
@@ -118,6 +119,15 @@ class CodepadApp(ExtensionApp):
         config=True,
         help="Largest text in one message of a room page, in bytes; the socket of whoever sends "
         "more is closed with code 1009.",
+    )
+    allow_guests = Bool(True, config=True, help="Let people in by a link without an account.")
+    protect_lab = Bool(
+        True,
+        config=True,
+        help="Send JupyterLab's page with a content security policy while guests are allowed, so "
+        "that nothing of theirs can run in it or tell another site that it was seen. It breaks, in "
+        "your own notebooks too: output with inline scripts (Plotly, Bokeh, HTML with <script>), "
+        "scripts and pictures from other sites, and scripts from files of yours.",
     )
     collaboration_message_limit_bytes = Integer(
         64 * MIB,
@@ -290,6 +300,9 @@ class CodepadApp(ExtensionApp):
         await self.rooms.start()
         await self.runs.start()
         self._take_over_collaboration(serverapp.web_app)
+        if self.allow_guests and self.protect_lab:
+            for rule in _all_rules(serverapp.web_app.default_router):
+                rule.target = protected(rule.target) or rule.target
         status = self.runs.sandbox_status
         if status.available:
             self.log.info("Codepad runs code of rooms in a sandbox (%s).", status.name)

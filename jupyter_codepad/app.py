@@ -12,7 +12,12 @@ from jupyter_events import EventLogger
 from jupyter_server.serverapp import ServerApp
 from jupyter_server.utils import url_path_join
 from jupyter_server_ydoc.app import YDocExtension
-from jupyter_server_ydoc.handlers import YDocWebSocketHandler
+from jupyter_server_ydoc.handlers import (
+    DocForkHandler,
+    TimelineHandler,
+    UndoRedoHandler,
+    YDocWebSocketHandler,
+)
 from tornado.routing import Rule, RuleRouter
 from tornado.web import Application
 
@@ -30,6 +35,7 @@ from .execution.manager import RunManager
 from .execution.room_runs import RunRoom
 from .execution.sandbox import Sandbox
 from .handlers import NotFoundHandler
+from .lab_policy import protected
 from .openapi import ROUTES as OPENAPI_ROUTES
 from .openapi import Route, describe
 from .rooms import handlers as room_handlers
@@ -45,9 +51,11 @@ from .settings import CodepadSettings
 from .storage import Database
 from .storage.tables import RoomRecord, utc_now
 from .sync import handlers as sync_handlers
+from .sync.collaboration import CollaborationHandler
+from .sync.forks import BoundedForkHandler, BoundedTimelineHandler, BoundedUndoRedoHandler
 from .sync.manager import DocumentManager
+from .sync.stock_rooms import StockRooms
 from .sync.update_log import UpdateLog
-from .sync.websocket import CollaborationHandler
 
 EVENTS = Path(__file__).parent / "events"
 ACTIVITY_SCHEMA = "https://events.jupyter.org/jupyter_codepad/activity/v1"
@@ -62,6 +70,14 @@ API_ROUTES: list[Route] = [
     *OPENAPI_ROUTES,
 ]
 """Every route below ``<base_url>codepad/``: the pattern after that prefix, and its handler."""
+
+COLLABORATION: dict[Any, type[Any]] = {
+    YDocWebSocketHandler: CollaborationHandler,
+    TimelineHandler: BoundedTimelineHandler,
+    UndoRedoHandler: BoundedUndoRedoHandler,
+    DocForkHandler: BoundedForkHandler,
+}
+"""jupyter-collaboration's handlers, and ours in their place."""
 
 
 class CodepadApp(CodepadSettings):
@@ -263,6 +279,9 @@ class CodepadApp(CodepadSettings):
         await self.clock.start()
         await self.runs.start()
         self._take_over_collaboration(serverapp.web_app)
+        if self.allow_guests and self.protect_lab:
+            for rule in _all_rules(serverapp.web_app.default_router):
+                rule.target = protected(rule.target) or rule.target
         status = self.runs.sandbox_status
         if status.available:
             self.log.info("Codepad runs code of rooms in a sandbox (%s).", status.name)
@@ -301,16 +320,20 @@ class CodepadApp(CodepadSettings):
 
     def _take_over_collaboration(self, web_app: Application) -> None:
         """Let JupyterLab's document socket be ours, so that pads are one document in both."""
-        replaced = 0
-        for rule in _all_rules(web_app.default_router):
-            if rule.target is YDocWebSocketHandler:
-                rule.target = CollaborationHandler
-                rule.target_kwargs = {**rule.target_kwargs, "codepad": self}
-                replaced += 1
-        if not replaced:
+        extension = self._collaboration()
+        if extension is None:
             self.log.error(
                 "jupyter-collaboration is not running here: rooms cannot open their pads."
             )
+            return
+        stock_rooms = StockRooms(
+            extension.ywebsocket_server, copies_limit=self.document_copies_limit
+        )
+        for rule in _all_rules(web_app.default_router):
+            if rule.target in COLLABORATION:
+                rule.target = COLLABORATION[rule.target]
+                ours = {"codepad": self, "stock_rooms": stock_rooms}
+                rule.target_kwargs = {**rule.target_kwargs, **ours}
 
 
 def _starter(language_id: str) -> tuple[str, str, str]:

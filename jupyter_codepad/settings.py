@@ -106,6 +106,26 @@ class CodepadSettings(ExtensionApp):
         help="Largest text in one message of a room page, in bytes; the socket of whoever sends "
         "more is closed with code 1009.",
     )
+    protect_lab = Bool(
+        True,
+        config=True,
+        help="Send JupyterLab's page with a content security policy while guests are allowed, so "
+        "that nothing of theirs can run in it or tell another site that it was seen. It breaks, in "
+        "your own notebooks too: output with inline scripts (Plotly, Bokeh, HTML with <script>), "
+        "scripts and pictures from other sites, and scripts from files of yours.",
+    )
+    collaboration_message_limit_bytes = Integer(
+        64 * MIB,
+        config=True,
+        help="Largest message of JupyterLab on the socket of any document, in bytes; the socket of "
+        "whoever sends more is closed with code 1009.",
+    )
+    document_copies_limit = Integer(
+        20,
+        config=True,
+        help="Copies of documents that jupyter-collaboration may keep at a time for its timelines "
+        "and forks. The oldest timeline makes room for a new one; a fork beyond is refused.",
+    )
     save_delay_seconds = Float(
         1.0, config=True, help="Longest time between a change of a pad and its file, in seconds."
     )

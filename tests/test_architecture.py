@@ -33,6 +33,7 @@ LAYERS: dict[str, int] = {
     "handlers": 3,
     "rooms": 2,
     "access": 1,
+    "lab_policy": 0,
     "storage": 0,
     "errors": 0,
     "metrics": 0,
@@ -46,10 +47,22 @@ heights: the boundary (``BOUNDARY``) and the leaves (``LEAVES``).
 BOUNDARY = {"handlers"}
 """The base of all handlers knows identities and rooms, and every area's boundary stands on it."""
 
-BOUNDARY_MODULES = {"handlers", "people_handlers", "pages", "websocket"}
+BOUNDARY_MODULES = {
+    "handlers",
+    "people_handlers",
+    "pages",
+    "websocket",
+    "collaboration",
+    "forks",
+}
 """Modules of an area that speak HTTP or WebSocket; managers and models never import them."""
 
-LEAVES = {"errors": set[str](), "metrics": set[str](), "storage": {"storage"}}
+LEAVES = {
+    "errors": set[str](),
+    "metrics": set[str](),
+    "lab_policy": set[str](),
+    "storage": {"storage"},
+}
 """Areas that import nothing of ours but what is named here."""
 
 OUTSIDE = {"", "client", "widgets", "pytest_plugin"}

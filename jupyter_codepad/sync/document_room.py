@@ -147,8 +147,10 @@ class DocumentRoom(StockDocumentRoom):  # type: ignore[misc]
             clients=self.clients,
             size=self._size,
             size_limit_bytes=size_limit_bytes,
+            tidy=self._make_tidy,
         )
         self._check_file = check_file
+        self._untidy: set[Callable[[], None]] = set()
         self._loading: asyncio.Task[None] | None = None
         self._save_lock = asyncio.Lock()
         self._save_timer: asyncio.TimerHandle | None = None
@@ -265,11 +267,15 @@ class DocumentRoom(StockDocumentRoom):  # type: ignore[misc]
         if target == "source" and any(
             not isinstance(d.get("insert", ""), str) for d in event.delta
         ):
-            # Before this turn's frame is made: nobody gets to see it.
-            asyncio.get_running_loop().call_soon(self._remove_embeds)
+            self._untidy.add(self._remove_embeds)
         if target == "cells" and any(part.path[-1:] != ["source"] for part in event):
-            asyncio.get_running_loop().call_soon(self._remove_trust)
+            self._untidy.add(self._remove_trust)
         self._arm_save()
+
+    def _make_tidy(self) -> None:
+        """Take out what came in since the last time and nobody may see, not even for a moment."""
+        while self._untidy:
+            self._untidy.pop()()
 
     def _remove_trust(self) -> None:
         """Trust no cell of a room: JupyterLab would run what anybody has put into its output.

@@ -13,6 +13,7 @@ from enum import IntEnum
 from typing import Any
 
 MAX_VAR_UINT_BYTES = 8
+MIN_ENTRY_BYTES = 2
 
 
 class Kind(IntEnum):
@@ -104,6 +105,15 @@ def var_bytes(data: bytes) -> bytes:
 def sync_frame(step: SyncStep, content: bytes) -> bytes:
     """A ``SYNC`` frame."""
     return bytes((Kind.SYNC, step)) + var_bytes(content)
+
+
+def check_counts(content: bytes) -> None:
+    """Refuse a state vector or update that announces more entries than its bytes can hold.
+
+    Yjs reads the announced number first and makes room for as many: ten bytes would take gigabytes.
+    """
+    if Reader(content).var_uint() * MIN_ENTRY_BYTES > len(content):
+        raise ProtocolError("the frame announces more than it holds")
 
 
 def ack_frame(count: int) -> bytes:

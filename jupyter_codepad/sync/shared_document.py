@@ -18,6 +18,7 @@ from .protocol import (
     SyncStep,
     ack_frame,
     awareness_frame,
+    check_counts,
     read_awareness,
     sync_frame,
 )
@@ -71,7 +72,8 @@ class SharedDocument:
     only speak for the one Yjs client id it came with, under the name the server knows.
 
     ``document_id``: key in the update log; ``read_only``: no client may ever change it;
-    ``size_limit_bytes``: state plus a new update may not be larger (None: no limit).
+    ``size_limit_bytes``: state plus a new update may not be larger (None: no limit);
+    ``tidy``: takes out what nobody may see, called before anything of the document is sent.
     """
 
     def __init__(
@@ -85,6 +87,7 @@ class SharedDocument:
         read_only: bool = False,
         size: Callable[[], int] | None = None,
         size_limit_bytes: int | None = None,
+        tidy: Callable[[], None] | None = None,
     ) -> None:
         self.document_id = document_id
         self.ydoc = ydoc
@@ -95,6 +98,7 @@ class SharedDocument:
         self._size = size
         self._size_limit = size_limit_bytes
         self._size_at_most = size_limit_bytes or 0
+        self._tidy = tidy
         self._subscription: Any = None
         self._source: SyncClient | None = None
         self._turn: list[tuple[bytes, SyncClient | None]] = []
@@ -149,7 +153,9 @@ class SharedDocument:
             raise ProtocolError(f"frames of kind {kind} are not known here")
 
     def _receive_sync(self, client: SyncClient, step: int, content: bytes) -> None:
+        check_counts(content)
         if step == SyncStep.STATE:
+            self._make_tidy()
             try:
                 missing = self.ydoc.get_update(content)
             except Exception as error:
@@ -240,8 +246,14 @@ class SharedDocument:
             self._scheduled = True
             asyncio.get_running_loop().call_soon(self.flush)
 
+    def _make_tidy(self) -> None:
+        # Several frames may come in one turn: it is not enough to do it in a turn of its own.
+        if self._tidy is not None:
+            self._tidy()
+
     def flush(self) -> None:
         """Log and send what has gathered: once per turn, though more often does no harm."""
+        self._make_tidy()
         self._scheduled = False
         turn, self._turn = self._turn, []
         acks = [(client, client.updates_received) for client in self._acks_wanted]

@@ -1,32 +1,22 @@
-"""The sockets on documents: the room page's own, and the one that stands in for Lab's."""
+"""The room page's own socket on documents, and what it shares with the one of JupyterLab."""
 
 from __future__ import annotations
 
-import json
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from jupyter_server.base.handlers import JupyterHandler
 from jupyter_server.base.websocket import WebSocketMixin
-from jupyter_server.utils import ensure_async
-from jupyter_server_ydoc.handlers import YDocWebSocketHandler
-from jupyter_server_ydoc.utils import room_id_from_encoded_path
 from tornado.ioloop import PeriodicCallback
-from tornado.web import HTTPError
 from tornado.websocket import WebSocketClosedError, WebSocketHandler
 
-from ..access.identity import initials, jupyter_user
+from ..access.identity import initials
 from ..access.roles import Permission
 from ..errors import CodepadError, NotFound
 from ..handlers import RoomHandler, close_code, requires_when_open
 from ..rooms.access import Access, require_open
-from ..storage.tables import RoomRecord
 from .document_room import DocumentRoom
 from .manager import DOCUMENT_NAMES, PAD
 from .protocol import KEEP_ALIVE, ProtocolError, event_frame
 from .shared_document import DocumentFull, SharedDocument
-
-if TYPE_CHECKING:
-    from ..app import CodepadApp
 
 KEEP_ALIVE_SECONDS = 20.0
 
@@ -240,131 +230,4 @@ class SyncHandler(SyncClientMixin, WebSocketMixin, WebSocketHandler, RoomHandler
     def _keep_alive(self) -> None:
         if not self.sent_lately:
             self.queue(KEEP_ALIVE)
-        self.sent_lately = False
-
-
-def may_edit_in_lab(access: Access | None) -> bool:
-    """Whether a room leaves a Jupyter user the right to write that they have to its pad's file.
-
-    The owner's file stays the owner's, after the end of the room too, and who has no part in the
-    room is nobody whom it could restrict.
-    """
-    return access is None or access.owner or Permission.EDIT in access.permissions
-
-
-class CollaborationHandler(SyncClientMixin, YDocWebSocketHandler):  # type: ignore[misc]
-    """Stands in for jupyter-collaboration's own document socket, which JupyterLab uses.
-
-    Nobody gets as far as building a document without being signed in, and the Origin is checked.
-    A document that is the pad of a room becomes *our* document room, so that Lab and the room page
-    share it; everything else stays as jupyter-collaboration does it.
-    """
-
-    trusted = True
-    document_name = PAD
-    may_write = False
-    access: Access | None = None
-    room_record: RoomRecord | None = None
-    keep_alive: PeriodicCallback | None = None
-
-    def initialize(self, codepad: CodepadApp, **stock: Any) -> None:
-        """Take the composition root besides what jupyter-collaboration hands over."""
-        super().initialize(**stock)
-        self.codepad = codepad
-
-    def check_origin(self, origin: str | None = None) -> bool:
-        """Only pages of this server (or allowed by its CORS settings) may connect."""
-        return bool(WebSocketMixin.check_origin(self, origin))
-
-    async def prepare(self) -> None:
-        """Sign in first; then make sure that a pad's document room is ours."""
-        await self.codepad.started.wait()
-        await JupyterHandler.prepare(self, _redirect_to_login=False)
-        if self.current_user is None:
-            raise HTTPError(403)
-        key = room_id_from_encoded_path(self.request.path)
-        self.room_record = await self.codepad.documents.pad_room(key)
-        if self.room_record is not None:
-            await self._become_participant(self.room_record)
-            try:
-                await self.codepad.documents.prepare_collaboration_room(key)
-            except CodepadError as error:
-                raise HTTPError(error.status_code, error.message) from error
-        await super().prepare()
-
-    async def _become_participant(self, room: RoomRecord) -> None:
-        user = jupyter_user(
-            self.current_user, self.identity_provider, local_name=self.codepad.host_name
-        )
-        self.access = await self.codepad.doors.access_for_user(user, room.id)
-        self.author = self.access.participant.id if self.access else f"user:{user.username}"
-        self.awareness_user = (
-            user_state(self.access)
-            if self.access
-            else self.identity_provider.identity_model(self.current_user)
-        )
-        self.may_write = bool(
-            await ensure_async(
-                self.authorizer.is_authorized(self, self.current_user, "write", "contents")
-            )
-        )
-        self.may_edit = self.may_write and may_edit_in_lab(self.access)
-
-    async def open(self, room_id: str) -> None:
-        """Attach as jupyter-collaboration does, and be seen in the room."""
-        self.set_nodelay(True)
-        if isinstance(self.room, DocumentRoom):
-            self.codepad.documents.keep(self.room)
-            self.keep_alive = PeriodicCallback(self._keep_alive, KEEP_ALIVE_SECONDS * 1000)
-            self.keep_alive.start()
-        await super().open(room_id)
-        if self.access is not None and self.room_record is not None:
-            self.codepad.news.presence.connect(
-                self.room_record.id, self.access.participant.id, self
-            )
-
-    async def on_message(self, message: str | bytes) -> None:
-        """Queue a frame, as jupyter-collaboration does."""
-        self.codepad.note_activity()
-        if isinstance(message, bytes) and message:
-            await super().on_message(message)
-
-    def on_close(self) -> None:
-        """Leave the document and the room."""
-        if self.keep_alive is not None:
-            self.keep_alive.stop()
-        if self.access is not None and self.room_record is not None:
-            self.codepad.news.presence.disconnect(
-                self.room_record.id, self.access.participant.id, self
-            )
-        super().on_close()
-
-    def notify(self, message: str) -> None:
-        """Lab's own client does not know our news; the Codepad panel asks for them itself."""
-
-    def access_changed(self, access: Access) -> None:
-        """Hold to what this person may do in the room from now on."""
-        self.access = access
-        self.awareness_user = user_state(access)
-        self.may_edit = self.may_write and may_edit_in_lab(access)
-        if isinstance(self.room, DocumentRoom):
-            self.room.shared.user_changed(self)
-
-    def did_something(self) -> None:
-        """Be shown as active."""
-        if self.access is not None:
-            self.codepad.news.active(self.access.room.id, self.access.participant.id)
-
-    def edit_refused(self) -> None:
-        """Say so in Lab, whose editor goes on showing what the document does not have."""
-        words = "You may not change this room’s pad now. Close it and open it again to see it."
-        reason = {"reason": "codepad", "reloadable": False, "errorReason": words}
-        self.close(1003, json.dumps(reason))
-
-    def cut(self, code: int, reason: str) -> None:
-        """The file is the user's own: the end of a room does not close their editor in Lab."""
-
-    def _keep_alive(self) -> None:
-        if not self.sent_lately:
-            self.write_message(KEEP_ALIVE, binary=True)
         self.sent_lately = False

@@ -172,7 +172,8 @@ async def test_plots_tables_and_hostile_html(server: JupyterServer, chromium: Br
         "<table><tr><td onclick='window.hacked=1'>cell</td></tr></table>"
         "<img src='http://evil.example/x.png' onerror='window.hacked=1'>"
         "<script>window.hacked=1</script><iframe srcdoc='<script>top.hacked=1</script>'></iframe>"
-        "<a href='javascript:window.hacked=1'>link</a><form action='/x'><input></form>"
+        "<a href='javascript:window.hacked=1'>link</a><a href='https://evil.example/'>out</a>"
+        "<form action='/x'><input></form>"
         "<svg onload='window.hacked=1'></svg>"
     )
     await write(
@@ -187,10 +188,28 @@ async def test_plots_tables_and_hostile_html(server: JupyterServer, chromium: Br
     entry = ada.page.get_by_test_id("run-entry")
     await expect(entry).to_have_attribute("data-status", "ok", timeout=30_000)
     await expect(entry.locator("img.cp-out-image")).to_have_count(2)
-    await expect(entry.locator("td")).to_have_text("cell")
-    await entry.get_by_text("link", exact=True).click()
+    frame = entry.frame_locator("iframe.cp-out-html")
+    await expect(frame.locator("td")).to_have_text("cell")
+    await frame.get_by_text("link", exact=True).click()
     assert await ada.page.evaluate("window.hacked") is None
-    assert await entry.locator("script, iframe, form, input, [onclick], [onerror]").count() == 0
+    assert await frame.locator("script, iframe, form, input, [onclick], [onerror]").count() == 0
+    await expect(entry.locator("iframe")).to_have_attribute("sandbox", "allow-same-origin")
+    await expect(entry.locator("iframe")).to_have_attribute("title", "HTML output")
+    # As high as its content, and in the page's colours.
+    inner = entry.locator("iframe")
+    shape = (
+        "f => [f.clientHeight, Math.ceil(f.contentDocument.body.getBoundingClientRect().height)]"
+    )
+    height, content = await inner.evaluate(shape)
+    assert height == content > 30
+    color = "f => [f, f.contentDocument.body].map(e => getComputedStyle(e).color)"
+    light = await inner.evaluate(color)
+    await ada.page.get_by_test_id("theme-toggle").click()
+    dark = await inner.evaluate(color)
+    assert light[0] == light[1] != dark[0] == dark[1]
+    async with ada.context.expect_page() as opened:
+        await frame.get_by_text("out", exact=True).click()
+    assert await (await opened.value).evaluate("window.opener") is None
     assert not [url for url in requests if "evil" in url]
     # The policy complains about what the sanitizer then takes out; nothing else may be wrong.
     assert [p for p in ada.problems if "Content Security Policy" not in p] == []

@@ -82,6 +82,27 @@ class Person:
         self.documents.append(client)
         return client
 
+    async def lab_key(self, path: str, form: str = "text", kind: str = "file") -> tuple[str, str]:
+        """How JupyterLab's socket calls a file: the room's name, and the session to give."""
+        answer = await self.http.put(
+            f"{self.server.url}api/collaboration/session/{path}",
+            json={"format": form, "type": kind},
+        )
+        assert answer.status_code in {200, 201}, answer.text
+        session: dict[str, str] = answer.json()
+        return f"{form}:{kind}:{session['fileId']}", session["sessionId"]
+
+    def lab_socket(self, key: str, session: str = "") -> SyncClient:
+        """A client on JupyterLab's own document socket, not connected yet."""
+        url = f"{self.server.ws_url}api/collaboration/room/{key}?sessionId={session}"
+        client = SyncClient(url, dict(self.headers))
+        self.documents.append(client)
+        return client
+
+    async def lab_document(self, path: str, form: str = "text", kind: str = "file") -> SyncClient:
+        """A connected client on a file, as JupyterLab opens it."""
+        return await self.lab_socket(*await self.lab_key(path, form, kind)).connect()
+
     async def close(self) -> None:
         """Close everything that is open."""
         for document in self.documents:

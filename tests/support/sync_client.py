@@ -154,5 +154,7 @@ class SyncClient:
                     self.awareness[entry.client_id] = entry.state
         elif kind == Kind.ACK:
             self.acked = reader.var_uint()
+        elif kind == Kind.JUPYTER:
+            self.events.append(json.loads(reader.var_string()))
         elif kind == Kind.EVENT:
             self.events.append(json.loads(reader.var_bytes()))

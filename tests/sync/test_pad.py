@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import json
+from functools import partial
+from typing import Any
 
 import pytest
-from pycrdt import Map
+from pycrdt import Array, Doc, Map
 
 from jupyter_codepad.sync.protocol import Kind, SyncStep, sync_frame, var_uint
 from tests.support.server import JupyterServer
@@ -240,9 +242,8 @@ async def test_no_cell_of_a_room_is_ever_trusted(server: JupyterServer) -> None:
     mallory = await (await server.guest(room["id"], "Mallory")).document().connect()
     bob = await (await server.guest(room["id"], "Bob")).document().connect()
     seen: list[object] = []
-    bob.cells().observe_deep(
-        lambda events: seen.extend(cell.to_py()["metadata"] for cell in bob.cells())
-    )
+    cells = bob.cells()
+    watch = cells.observe_deep(lambda events: seen.append(cells.to_py()))
     mallory.cells()[0]["metadata"]["trusted"] = True
     with mallory.ydoc.transaction():
         mallory.cells()[0]["metadata"] = {"trusted": True, "kept": 1}
@@ -251,8 +252,45 @@ async def test_no_cell_of_a_room_is_ever_trusted(server: JupyterServer) -> None:
     )
     await until(lambda: len(bob.cells()) == 2, "the new cell")
     await until(lambda: mallory.durable and "trusted" not in str(mallory.cells()), "no trust left")
-    assert "trusted" not in str(seen)
+    assert seen and "trusted" not in str(seen)
     assert dict(bob.cells()[0]["metadata"]) == {"kept": 1}
+    cells.unobserve(watch)
+
+
+def shows(client: SyncClient, text: str) -> bool:
+    return text in str(client.cells()[0]["source"])
+
+
+async def test_nobody_sees_trust_between_two_frames(server: JupyterServer) -> None:
+    room = await server.room(pad_type="notebook", starter_text="x = 1")
+    mallory = await (await server.guest(room["id"], "Mallory")).document().connect()
+    bob = await (await server.guest(room["id"], "Bob")).document().connect()
+    seen: list[object] = []
+    cells = bob.cells()
+    watch = cells.observe_deep(lambda events: seen.append(cells.to_py()))
+    for turn in range(5):
+        mine: Doc[Any] = Doc()
+        mine.apply_update(mallory.ydoc.get_update())
+        frames: list[bytes] = []
+        changes = mine.observe(
+            lambda event, out=frames: out.append(sync_frame(SyncStep.UPDATE, event.update))
+        )
+        cell = mine.get("cells", type=Array)[0]
+        source = cell["source"]
+        source += "a"
+        cell["metadata"]["trusted"] = True
+        source += f"<{turn}>"
+        mine.unobserve(changes)
+        protocol = mallory.socket.protocol if mallory.socket else None
+        assert protocol is not None and protocol.stream is not None
+        # All in one piece, so that the server reads them in one turn (RFC 6455, section 5.2).
+        await protocol.stream.write(
+            b"".join(bytes((0x82, 0xFE)) + len(f).to_bytes(2) + bytes(4) + f for f in frames)
+        )
+        line = f"<{turn}>"
+        await until(partial(shows, bob, line), "Mallory's line")
+    assert seen and "trusted" not in str(seen)
+    cells.unobserve(watch)
 
 
 async def test_clients_cannot_write_the_run_document(server: JupyterServer) -> None:

@@ -1,8 +1,8 @@
 /** One output of code, shown safely. */
 import { memo, useMemo } from 'react';
 import { ansiSpans } from './ansi';
+import { HtmlFrame } from './frame';
 import type { Output } from './model';
-import { sanitizeHtml } from './sanitize';
 
 /** Longest text drawn at once: browsers freeze long before the server's limit would matter. */
 const SHOWN_CHARACTERS = 100_000;
@@ -38,11 +38,6 @@ function Terminal(props: { text: string; kind: string }): JSX.Element {
   );
 }
 
-function Html(props: { html: string }): JSX.Element {
-  const clean = useMemo(() => sanitizeHtml(props.html), [props.html]);
-  return <div className="cp-out cp-out-html" tabIndex={0} dangerouslySetInnerHTML={{ __html: clean }} />;
-}
-
 function Display(props: { data: Record<string, unknown> }): JSX.Element {
   const { data } = props;
   const alt = data['text/plain'] ? textOf(data['text/plain']).slice(0, 200) : 'Output image';
@@ -58,7 +53,7 @@ function Display(props: { data: Record<string, unknown> }): JSX.Element {
     return <img className="cp-out cp-out-image" src={source} alt={alt} />;
   }
   if (data['text/html'] !== undefined) {
-    return <Html html={textOf(data['text/html'])} />;
+    return <HtmlFrame html={textOf(data['text/html'])} />;
   }
   const plain =
     data['text/markdown'] ?? data['text/latex'] ?? data['text/plain'] ?? data['application/json'];

@@ -1,0 +1,21 @@
+"""Fixtures of browser tests."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterator
+
+import pytest
+
+from tests.support.trap import Trap, open_trap
+
+
+@pytest.fixture
+def trap(jp_asyncio_loop: asyncio.AbstractEventLoop) -> Iterator[Trap]:
+    """A browser whose way out is watched."""
+    opening = open_trap()
+    made = jp_asyncio_loop.run_until_complete(opening.__aenter__())
+    try:
+        yield made
+    finally:
+        jp_asyncio_loop.run_until_complete(opening.__aexit__(None, None, None))

@@ -120,6 +120,11 @@ class CollaborationHandler(SyncClientMixin, YDocWebSocketHandler):  # type: igno
             except CodepadError as error:
                 raise HTTPError(error.status_code, error.message) from error
         await super().prepare()
+        # Before anything else happens: a room that waits to be removed must not be, now that this
+        # socket is about to enter it. Else the next one would be in another room of that name.
+        cleaner = getattr(self.room, "cleaner", None)
+        if cleaner is not None:
+            cleaner.cancel()
         if not isinstance(self.room, DocumentRoom):
             self.room.on_message_error = self._message_failed
 

@@ -188,6 +188,7 @@ class CodepadApp(CodepadSettings):
                 memory_limit_bytes=self.memory_limit_bytes,
                 process_limit=self.process_limit,
                 disk_limit_bytes=self.disk_limit_bytes,
+                files_limit=self.files_per_room_limit,
             ),
             log=self.log,
             allow_unsandboxed=self.allow_unsandboxed,

@@ -46,7 +46,7 @@ class CodepadSettings(ExtensionApp):
         200, config=True, help="Most people who can have a way into one room at the same time."
     )
     files_per_room_limit = Integer(
-        1000, config=True, help="Most files of a room that are exported or copied to its kernel."
+        200, config=True, help="Most files of a room that are exported or copied to its kernel."
     )
     export_limit_bytes = Integer(
         256 * MIB, config=True, help="Most that the files of an exported room may be, in bytes."

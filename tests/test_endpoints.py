@@ -225,6 +225,10 @@ async def test_writes_without_the_xsrf_token_are_refused(server: JupyterServer) 
 async def test_other_sites_cannot_open_our_sockets(server: JupyterServer) -> None:
     room = await server.room()
     guest = await server.guest(room["id"])
+    session = await server.host.http.put(
+        f"{server.url}api/collaboration/session/{room['pad_path']}",
+        json={"format": "text", "type": "file"},
+    )
     headers = {
         "Upgrade": "websocket",
         "Connection": "Upgrade",
@@ -232,8 +236,42 @@ async def test_other_sites_cannot_open_our_sockets(server: JupyterServer) -> Non
         "Sec-WebSocket-Key": "dGhlIHNhbXBsZSBub25jZQ==",
         "Origin": "https://evil.example",
     }
-    answer = await guest.http.get(f"rooms/{room['id']}/documents/pad/sync", headers=headers)
-    assert answer.status_code == 403
+    for person, path in (
+        (guest, f"codepad/rooms/{room['id']}/documents/pad/sync"),
+        (guest, f"codepad/rooms/{room['id']}/documents/runs/sync"),
+        (guest, f"codepad/rooms/{room['id']}/lobby"),
+        (server.host, f"api/collaboration/room/text:file:{session.json()['fileId']}"),
+        (server.host, "api/collaboration/room/JupyterLab:globalAwareness"),
+    ):
+        cookies = {"Cookie": person.cookie_header}
+        # With the token in its header a request is a program's, and jupyter-server lets it pass.
+        answer = await server.person().http.get(server.url + path, headers={**headers, **cookies})
+        assert answer.status_code == 403, path
+
+
+async def test_cookies_are_secure_behind_https(tmp_path: Path) -> None:
+    server = JupyterServer(tmp_path, options=["--ServerApp.trust_xheaders=True"])
+    try:
+        await server.start()
+        room = await server.room()
+        code = await server.invite(room["id"])
+        https = {"X-Forwarded-Proto": "https"}
+        guest = server.person()
+        form = await guest.http.get(f"join/{code}", headers=https)
+        token = re.search(r'name="_xsrf" value="([^"]+)"', form.text)
+        assert token is not None
+        answer = await guest.http.post(
+            f"join/{code}",
+            data={"name": "Ada", "_xsrf": token.group(1)},
+            # The browser would send it; httpx does not send a Secure cookie over plain http.
+            headers={**https, "Cookie": f"_xsrf={token.group(1)}"},
+        )
+        assert answer.status_code == 303, answer.text
+        cookies = [c for c in answer.headers.get_list("set-cookie") if c.startswith("codepad-")]
+        assert len(cookies) == 2
+        assert all("Secure" in c and "HttpOnly" in c and "SameSite=Lax" in c for c in cookies)
+    finally:
+        await server.close()
 
 
 def test_every_method_of_every_route_has_a_rule() -> None:

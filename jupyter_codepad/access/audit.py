@@ -12,6 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from ..metrics import ACTIVITY
 from ..storage.tables import ActivityRecord, ParticipantRecord, utc_now
+from .identity import marked
 
 
 class ActivityKind(StrEnum):
@@ -43,7 +44,10 @@ class ActivityKind(StrEnum):
 
 @dataclass(frozen=True)
 class Actor:
-    """Somebody in the log: id of the participant where they are one, and the name of then."""
+    """Somebody in the log: id of the participant where they are one, and the name of then.
+
+    The name of a guest carries the mark of one.
+    """
 
     id: str | None
     name: str
@@ -51,7 +55,7 @@ class Actor:
     @classmethod
     def of(cls, record: ParticipantRecord) -> Actor:
         """The person behind a record."""
-        return cls(record.id, record.name)
+        return cls(record.id, marked(record.name, guest=record.username is None))
 
 
 class AuditLog:

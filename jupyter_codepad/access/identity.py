@@ -107,6 +107,11 @@ def unique_name(wanted: str, taken: set[str]) -> str:
     return candidate
 
 
+def marked(name: str, *, guest: bool) -> str:
+    """A name for places that show nothing but it: a guest's says that it is one."""
+    return f"{name} (guest)" if guest else name
+
+
 def initials(name: str) -> str:
     """One or two letters for an avatar."""
     words = [word for word in name.split() if word[0].isalnum()] or [name]

@@ -65,7 +65,7 @@ class LanguageList(BaseModel):
 def run_author(access: Access) -> RunAuthor:
     """Who a run is by."""
     person = access.participant
-    return RunAuthor(participant_id=person.id, name=person.name, color=person.color)
+    return RunAuthor(participant_id=person.id, name=person.marked_name, color=person.color)
 
 
 class RunsHandler(RoomHandler):
@@ -95,7 +95,7 @@ class InterruptHandler(RoomHandler):
 
     @requires(Permission.RUN, summary="Stop a run", answer=Run, status=202)
     async def post(self, room_id: str, run_id: str) -> None:
-        name = self.access.participant.name
+        name = self.access.participant.marked_name
         self.answer(await self.codepad.runs.interrupt(room_id, run_id, name), 202)
 
 

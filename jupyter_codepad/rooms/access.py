@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 
+from ..access.identity import marked
 from ..access.roles import Permission, Role
 from ..errors import CodepadError, Forbidden, Gone
 from ..storage.tables import ParticipantRecord, RoomRecord, utc_now
@@ -65,7 +66,7 @@ class Participant:
     @property
     def marked_name(self) -> str:
         """The name with the mark of a guest, for places that show nothing but a name."""
-        return f"{self.name} (guest)" if self.guest else self.name
+        return marked(self.name, guest=self.guest)
 
 
 @dataclass(frozen=True)

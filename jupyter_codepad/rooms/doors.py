@@ -10,7 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from ..access.audit import ActivityKind, Actor, AuditLog
 from ..access.guests import GuestSessionManager
-from ..access.identity import JupyterUser, clean_name, name_key
+from ..access.identity import JupyterUser, clean_name, marked, name_key
 from ..access.invites import InviteManager
 from ..access.passwords import Passwords
 from ..access.rate_limit import RateLimiter
@@ -150,7 +150,7 @@ class DoorManager:
             return await self._enter(code, visitor, wanted)
         except (Conflict, Forbidden) as refusal:
             async with self._db.transaction() as tx:
-                actor = Actor(None, wanted)
+                actor = Actor(None, marked(wanted, guest=visitor.user is None))
                 self._audit.note(
                     tx, room.id, ActivityKind.JOIN_REFUSED, actor=actor, reason=refusal.code
                 )
@@ -273,7 +273,7 @@ class DoorManager:
                     tx,
                     by.room.id,
                     ActivityKind.ADMITTED,
-                    actor=Actor(by.participant.id, by.participant.name),
+                    actor=Actor(by.participant.id, by.participant.marked_name),
                     subject=Actor.of(record),
                     role=record.role,
                 )
@@ -289,7 +289,7 @@ class DoorManager:
                     tx,
                     by.room.id,
                     ActivityKind.DENIED,
-                    actor=Actor(by.participant.id, by.participant.name),
+                    actor=Actor(by.participant.id, by.participant.marked_name),
                     subject=Actor.of(record),
                 )
         await self._news.apply(by.room.id, participant_id)
@@ -379,7 +379,7 @@ class DoorManager:
             for record in records:
                 self._note_link(tx, by, ActivityKind.LINK_REVOKED, record)
             if not records:
-                actor = Actor(by.participant.id, by.participant.name)
+                actor = Actor(by.participant.id, by.participant.marked_name)
                 self._audit.note(tx, by.room.id, ActivityKind.LINK_REVOKED, actor=actor, link="all")
             if remove_people:
                 gone = await self._remove_who_came_by(tx, by, invite_id)
@@ -404,7 +404,7 @@ class DoorManager:
                 tx,
                 by.room.id,
                 ActivityKind.REMOVED,
-                actor=Actor(by.participant.id, by.participant.name),
+                actor=Actor(by.participant.id, by.participant.marked_name),
                 subject=Actor.of(person),
             )
         return [person.id for person in people]
@@ -416,7 +416,7 @@ class DoorManager:
             tx,
             by.room.id,
             kind,
-            actor=Actor(by.participant.id, by.participant.name),
+            actor=Actor(by.participant.id, by.participant.marked_name),
             link=record.label or record.id,
             role=record.role,
         )

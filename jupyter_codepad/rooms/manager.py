@@ -278,7 +278,7 @@ async def _nothing_more(*_about: object) -> None:
 
 
 def _actor(access: Access) -> Actor:
-    return Actor(access.participant.id, access.participant.name)
+    return Actor(access.participant.id, access.participant.marked_name)
 
 
 def _restrictions(wish: dict[Role, list[Permission]]) -> dict[str, Any]:

@@ -348,4 +348,4 @@ class PeopleManager:
 
 
 def _actor(access: Access) -> Actor:
-    return Actor(access.participant.id, access.participant.name)
+    return Actor(access.participant.id, access.participant.marked_name)

@@ -155,7 +155,7 @@ async def test_names_colours_and_hands(server: JupyterServer) -> None:
         (e["kind"], e["subject"], e["detail"].get("before"))
         for e in (await server.host.api("GET", f"rooms/{room['id']}/activity")).json()["activity"]
     ]
-    assert ("renamed", "Bob", "Host (2)") in kinds
+    assert ("renamed", "Bob (guest)", "Host (2)") in kinds
 
 
 async def test_presence_says_since_when_where_and_whether_idle(tmp_path: Path) -> None:

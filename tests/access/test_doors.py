@@ -256,7 +256,7 @@ async def test_a_locked_room_takes_nobody_new(server: JupyterServer) -> None:
             "activity"
         ]
     ]
-    assert ("join_refused", "Bob") in kinds
+    assert ("join_refused", "Bob (guest)") in kinds
 
 
 async def test_removing_cuts_at_once_and_the_link_leads_back(server: JupyterServer) -> None:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import re
+from pathlib import Path
+
 import pytest
 
 from jupyter_codepad.access.identity import COLORS, clean_name, initials, name_key, unique_name
@@ -95,3 +98,8 @@ def test_white_text_is_readable_on_every_color(color: str) -> None:
     linear = [c / 12.92 if c <= 0.03928 else ((c + 0.055) / 1.055) ** 2.4 for c in channels]
     luminance = 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
     assert 1.05 / (luminance + 0.05) >= 4.5
+
+
+def test_the_page_offers_the_colours_that_the_server_takes() -> None:
+    source = (Path(__file__).parents[2] / "labextension/src/people/roles.ts").read_text()
+    assert tuple(re.findall(r"'(#[0-9a-f]{6})'", source)) == COLORS

@@ -25,6 +25,20 @@ export function restrictable(role: Role): [Permission, string][] {
   return role === 'observer' ? RESTRICTABLE.filter(([name]) => name === 'chat') : RESTRICTABLE;
 }
 
+/** The colours that people can have, as the server knows them. */
+export const COLORS: [string, string][] = [
+  ['#1565c0', 'blue'],
+  ['#2e7d32', 'green'],
+  ['#c62828', 'red'],
+  ['#6a1b9a', 'violet'],
+  ['#ad5200', 'orange'],
+  ['#00796b', 'teal'],
+  ['#ad1457', 'pink'],
+  ['#4e5d0a', 'olive'],
+  ['#37474f', 'slate'],
+  ['#5d4037', 'brown']
+];
+
 export function capital(word: string): string {
   return word.charAt(0).toUpperCase() + word.slice(1);
 }

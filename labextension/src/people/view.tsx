@@ -7,7 +7,7 @@ import type { RoomControl } from '../rooms/control';
 import type { IParticipant, IRoom, IWaiting, Role } from '../types';
 import type { FollowModel } from './follow';
 import { type PeopleModel, typingWords } from './model';
-import { capital, ROLE_WORDS, ROLES } from './roles';
+import { capital, COLORS, ROLE_WORDS, ROLES } from './roles';
 
 export function initials(name: string): string {
   const words = name.split(/\s+/).filter(word => word && !word.startsWith('('));
@@ -42,7 +42,8 @@ function presenceWords(person: IParticipant, now: number): string {
   }
   const time = since(person.online_since, now);
   const here = time === 'just now' ? 'just came' : `here for ${time}`;
-  return person.idle ? `idle, ${here}` : here;
+  const place = person.document === 'runs' ? ', at the output' : '';
+  return `${person.idle ? 'idle, ' : ''}${here}${place}`;
 }
 
 const HAND = 'M13 1.500a1.500 1.500 0 0 0-3 0V10H9V3.500a1.500 1.500 0 0 0-3 0v10l-2-2.300A1.700 1.700 0 0 0 1.400 13.400L6.500 20.500A6 6 0 0 0 11.400 23H13a6 6 0 0 0 6-6V5.500a1.500 1.500 0 0 0-3 0V10h-1V2.500a1.500 1.500 0 0 0-2-1z';
@@ -164,6 +165,21 @@ function OwnControls(props: { me: IParticipant; control: RoomControl }): JSX.Ele
         <input className="cp-input" data-testid="own-name" aria-label="Your name" value={name} maxLength={40} autoFocus onChange={event => setName(event.target.value)} />
         <button className="cp-button cp-primary" data-testid="own-name-save">Save</button>
         <button type="button" className="cp-button" onClick={() => setName(null)}>Cancel</button>
+        <fieldset className="cp-colors" aria-label="Your colour">
+          {COLORS.map(([color, word]) => (
+            <button
+              key={color}
+              type="button"
+              className="cp-color"
+              data-testid={`color-${word}`}
+              style={{ backgroundColor: color }}
+              aria-label={word}
+              title={word}
+              aria-pressed={me.color === color}
+              onClick={() => void control.me({ color })}
+            />
+          ))}
+        </fieldset>
       </form>
     );
   }
@@ -173,7 +189,7 @@ function OwnControls(props: { me: IParticipant; control: RoomControl }): JSX.Ele
         <Icon path={HAND} /> {raised ? 'Lower hand' : 'Raise hand'}
       </button>
       <button className="cp-button" data-testid="rename-me" onClick={() => setName(me.name)}>
-        Change name
+        Name and colour
       </button>
     </div>
   );

@@ -121,6 +121,11 @@ export class RoomControl {
     return this._change('DELETE', `/invites/${inviteId}?remove_people=${removePeople}`);
   }
 
+  /** Give somebody with an account on this server a role in the room. */
+  addUser(username: string, role: Role): Promise<boolean> {
+    return this._change<IParticipant>('POST', '/participants', { username, role });
+  }
+
   /** Rejects with the server's words. */
   async links(): Promise<IInvite[]> {
     return (await this._request<{ invites: IInvite[] }>('GET', '/invites')).invites;

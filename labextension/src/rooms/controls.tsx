@@ -1,7 +1,7 @@
 /** What a host sets about a room: its doors, what people may do, its time, and its end. */
 import { useEffect, useState } from 'react';
 import { wordsOf } from '../api';
-import { capital, restrictable } from '../people/roles';
+import { capital, restrictable, ROLE_WORDS, ROLES } from '../people/roles';
 import type { IActivity, IRoom, Role } from '../types';
 import { frozen, type IRoomPatch, isFrozen, type RoomControl, switched } from './control';
 
@@ -46,6 +46,7 @@ export function RoomControls(props: IRoomControlsProps): JSX.Element {
     <div className="cp-controls-panel" data-testid="room-controls">
       {!over && <Doors {...part} />}
       {!over && <Rights {...part} />}
+      {!over && <Colleague {...part} />}
       <Time {...part} />
       <Records {...part} />
       <End {...part} />
@@ -120,6 +121,45 @@ function Rights(props: IPartProps): JSX.Element {
           ))}
         </tbody>
       </table>
+    </fieldset>
+  );
+}
+
+function Colleague(props: IPartProps): JSX.Element {
+  const { room, control } = props;
+  const [username, setUsername] = useState('');
+  const [role, setRole] = useState<Role>('interviewer');
+  const [added, setAdded] = useState('');
+  const roles = ROLES.filter(one => one !== 'host' || room.owner);
+  const add = async (): Promise<void> => {
+    if (await control.addUser(username.trim(), role)) {
+      setAdded(`${username.trim()} finds the room in their list now, as ${role}.`);
+      setUsername('');
+    }
+  };
+  return (
+    <fieldset>
+      <legend>People with an account on this server</legend>
+      <form
+        className="cp-form-row"
+        onSubmit={event => {
+          event.preventDefault();
+          void add();
+        }}
+      >
+        <input className="cp-input" data-testid="add-username" aria-label="Username" placeholder="username" value={username} maxLength={255} onChange={event => setUsername(event.target.value)} />
+        <select className="cp-input" data-testid="add-role" aria-label="Role" value={role} onChange={event => setRole(event.target.value as Role)}>
+          {roles.map(one => (
+            <option key={one} value={one}>{`${capital(one)} – ${ROLE_WORDS[one]}`}</option>
+          ))}
+        </select>
+        <button className="cp-button" data-testid="add-user" disabled={!username.trim()}>
+          Let in without a link
+        </button>
+      </form>
+      <p className="cp-muted cp-tight" role="status">
+        {added}
+      </p>
     </fieldset>
   );
 }

@@ -19,7 +19,15 @@ import httpx
 from tests.support.sync_client import SyncClient, until
 
 START_SECONDS = 60.0
-UNLIMITED = ("rooms_per_user", "requests_per_person", "requests_per_address", "runs_per_person")
+UNLIMITED = (
+    "rooms_per_user",
+    "joins_per_address",
+    "joins",
+    "dead_links_per_address",
+    "requests_per_person",
+    "requests_per_address",
+    "runs_per_person",
+)
 """Tests make rooms and requests faster than any person; those about limits set their own."""
 EXTENSIONS = ("jupyter_codepad", "jupyter_server_ydoc", "jupyter_server_fileid", "jupyterlab")
 

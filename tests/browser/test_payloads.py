@@ -106,8 +106,9 @@ class Stage:
         document = YNotebook(self.mallory.ydoc)
         with self.mallory.ydoc.transaction():
             before = len(document.ycells)
-            for cell in [*cells, payloads.code([stream])]:
-                document.ycells.append(document.create_ycell({"id": f"c{self.count}", **cell}))
+            for n, cell in enumerate([*cells, payloads.code([stream])]):
+                known = {"id": f"c{self.count}-{n}", **cell}
+                document.ycells.append(document.create_ycell(known))
             del document.ycells[:before]
         return mark
 

@@ -73,7 +73,7 @@ def lab_policy(html: str, stock: str) -> str:
         "frame-src 'self' blob: data:",
         "object-src 'self' blob:",
         "base-uri 'self'",
-        "form-action 'self'",
+        "form-action 'none'",  # JupyterLab's own never leave the page; others would reload it
         *REPORT.findall(stock)[:1],
     ]
     return f"{stock}, {'; '.join(ours)}"

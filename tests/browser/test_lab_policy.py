@@ -96,7 +96,7 @@ async def test_lab_works_under_its_policy(server: JupyterServer, trap: Trap) -> 
     await expect(
         page.locator(".jp-MarkdownOutput mjx-container, .jp-MarkdownOutput .MathJax")
     ).to_have_count(1)
-    await page.locator("[data-id^=codepad], [title*=Codepad]").first.wait_for()
+    await page.locator('li[data-id="jupyter-codepad:panel"]').first.wait_for()
     # What jupyterlab itself complains about is not ours; no policy may be.
     complaints = [problem for problem in lab.problems if "Content Security Policy" in problem]
     # The one script of the host's own notebook that its policy stops.

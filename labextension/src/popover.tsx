@@ -8,8 +8,13 @@ export interface IPopover {
   box: RefObject<HTMLDivElement>;
 }
 
-/** Open and close by a button; Escape and a click elsewhere close, and Escape gives the focus back. */
-export function usePopover(): IPopover {
+/**
+ * Open and close by a button; Escape closes too and gives the focus back.
+ *
+ * So does a click elsewhere if the popover is `floating`; one that takes room of its own stays, as
+ * what is below it would move away under the click.
+ */
+export function usePopover(floating = true): IPopover {
   const [open, setOpen] = useState(false);
   const box = useRef<HTMLDivElement>(null);
   useEffect(() => {
@@ -22,7 +27,8 @@ export function usePopover(): IPopover {
         event.stopPropagation();
         box.current?.querySelector<HTMLElement>('button')?.focus();
       }
-      if (escape || (event.type === 'pointerdown' && !box.current?.contains(event.target as Node))) {
+      const elsewhere = event.type === 'pointerdown' && !box.current?.contains(event.target as Node);
+      if (escape || (floating && elsewhere)) {
         setOpen(false);
       }
     };
@@ -32,7 +38,7 @@ export function usePopover(): IPopover {
       document.removeEventListener('keydown', close, true);
       document.removeEventListener('pointerdown', close);
     };
-  }, [open]);
+  }, [open, floating]);
   return { open, setOpen, box };
 }
 

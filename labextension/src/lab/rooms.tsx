@@ -11,6 +11,7 @@ import type { Role } from '../types';
 import { copyLink, newRoom, removeRoom } from './dialogs';
 import { codepadIcon } from './icon';
 import { CommandIDs, IRooms } from './tokens';
+import { announceKnocks } from './knocks';
 import { ManageRoom } from './manage';
 import { codepadUrl, labApi } from './transport';
 import { warnOfEnds } from './time';
@@ -37,16 +38,7 @@ export const roomsPlugin: JupyterFrontEndPlugin<RoomsModel> = {
     const token = settings.appendToken ? settings.token : '';
     const model = new RoomsModel(labApi(settings), codepadUrl(settings), token);
     warnOfEnds(model);
-    model.knocked.connect((_, { room, person }) => {
-      const control = model.control(room.id);
-      Notification.info(`${person.name} wants to join “${room.title}”.`, {
-        autoClose: false,
-        actions: [
-          { label: 'Admit', displayType: 'accent', callback: () => void control.admit(person.id) },
-          { label: 'Deny', callback: () => void control.deny(person.id) }
-        ]
-      });
-    });
+    announceKnocks(model);
     const create = async (path?: string): Promise<void> => {
       try {
         const room = await newRoom(model, manager, path);

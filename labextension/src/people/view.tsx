@@ -223,7 +223,7 @@ type Step = 'menu' | 'rename' | 'remove' | 'transfer';
 
 function PersonMenu(props: IPeoplePanelProps & { person: IParticipant }): JSX.Element {
   const { person, room, control } = props;
-  const { open, setOpen, box } = usePopover();
+  const { open, setOpen, box } = usePopover(false);
   const [step, setStep] = useState<Step>('menu');
   const toggle = (): void => {
     setStep('menu');

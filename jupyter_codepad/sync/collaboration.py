@@ -113,6 +113,9 @@ class CollaborationHandler(SyncClientMixin, YDocWebSocketHandler):  # type: igno
         # The parent takes the room's name from here, percent-encoded or not.
         self.request.path = f"{self.request.path.rpartition('/')[0]}/{key}"
         self.room_record = await self.codepad.documents.pad_room(key)
+        if self.room_record is None and await self.codepad.documents.is_pad(key):
+            # A second document on one file: each would overwrite what the other saves.
+            raise HTTPError(409, "This file is the pad of a room, as another kind of document.")
         await self._introduce(self.room_record)
         if self.room_record is not None:
             try:

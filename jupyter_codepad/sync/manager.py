@@ -91,6 +91,11 @@ class DocumentManager:
             return None
         return room
 
+    async def is_pad(self, key: str) -> bool:
+        """Whether the file of a room id is some room's pad, be it as another kind of document."""
+        file_id = key.rpartition(":")[2]
+        return ":" in key and await self._rooms.room_of_pad(file_id) is not None
+
     async def open_pad(self, room: RoomRecord) -> DocumentRoom:
         """The live pad of a room, loaded if it was not.
 

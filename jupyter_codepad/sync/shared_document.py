@@ -32,6 +32,8 @@ SMALL_UPDATE_BYTES = 1024
 """Updates below this may go a little over the limit: deletions are small."""
 SMALL_UPDATES_SHARE = 4
 AWARENESS_ENTRIES_LIMIT = 64
+LAB_AWARENESS_ENTRIES_LIMIT = 4096
+"""JupyterLab repeats what it has heard of everybody in the room."""
 
 
 class SyncClient(Protocol):
@@ -145,7 +147,8 @@ class SharedDocument:
         if kind == Kind.SYNC:
             self._receive_sync(client, reader.var_uint(), reader.var_bytes())
         elif kind == Kind.AWARENESS:
-            entries = read_awareness(reader.var_bytes(), AWARENESS_ENTRIES_LIMIT)
+            limit = LAB_AWARENESS_ENTRIES_LIMIT if client.trusted else AWARENESS_ENTRIES_LIMIT
+            entries = read_awareness(reader.var_bytes(), limit)
             self._receive_awareness(client, entries)
         elif kind == Kind.QUERY_AWARENESS:
             client.queue(awareness_frame(list(self._states.values())))

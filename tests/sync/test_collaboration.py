@@ -401,3 +401,19 @@ async def test_clients_that_repeat_what_they_hear_do_no_harm(people: JupyterServ
     )
     await until(lambda: user_of(ada, bob), "Bob at Ada's")
     assert user_of(ada, bob)["name"] == "Bob" and user_of(bob, ada)["name"] == "Ada"
+
+
+async def test_a_pad_is_one_kind_of_document_only(people: JupyterServer) -> None:
+    """A second document on the pad's file would overwrite what the room saves."""
+    host = people.host
+    room = await people.room(pad_type="notebook")
+    session = await host.http.put(
+        f"{people.url}api/collaboration/session/{room['pad_path']}",
+        json={"format": "text", "type": "file"},
+    )
+    described = session.json()
+    key = f"text:file:{described['fileId']}"
+    assert await refused(host.lab_socket(key, described["sessionId"])) == 409
+    right = f"json:notebook:{described['fileId']}"
+    pad = await host.lab_socket(right, described["sessionId"]).connect()
+    assert not pad.closed

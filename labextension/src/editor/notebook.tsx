@@ -42,6 +42,19 @@ function useShared(type: Y.AbstractType<unknown>, deep: boolean): void {
   }, [type, deep]);
 }
 
+const keys = new WeakMap<Cell, number>();
+let made = 0;
+
+/** What tells cells apart on the page: two may have come with the same id. */
+function keyOf(cell: Cell): number {
+  let key = keys.get(cell);
+  if (key === undefined) {
+    key = made += 1;
+    keys.set(cell, key);
+  }
+  return key;
+}
+
 function newCell(kind: 'code' | 'markdown'): Cell {
   const cell: Cell = new Y.Map();
   cell.set('id', crypto.randomUUID?.() ?? String(Math.random()).slice(2));
@@ -135,7 +148,7 @@ export default function NotebookView(props: INotebookProps): JSX.Element {
   return (
     <div className="cp-notebook" data-testid="notebook" ref={box}>
       {cells.toArray().map((cell, index) => (
-        <CellView key={String(cell.get('id'))} {...props} cell={cell} cells={cells} index={index} />
+        <CellView key={keyOf(cell)} {...props} cell={cell} cells={cells} index={index} />
       ))}
       {cells.length === 0 && (
         <p className="cp-empty">

@@ -100,8 +100,10 @@ async def test_two_people_code_together_while_a_third_watches(
 
     await ada.page.locator(".cm-content").click()
     await ada.page.keyboard.type("def double(x):\nreturn 2 * x\n")
-    await expect(bob.page.get_by_test_id("typing")).to_have_text("Ada is typing…")
-    await expect(bob.page.locator('[data-testid=remote-caret][data-name="Ada"]')).to_have_count(1)
+    await expect(bob.page.get_by_test_id("typing")).to_have_text("Ada (guest) is typing…")
+    await expect(
+        bob.page.locator('[data-testid=remote-caret][data-name="Ada (guest)"]')
+    ).to_have_count(1)
     await bob.page.locator(".cm-line").last.click()
     await bob.page.keyboard.press("Control+End")
     await bob.page.keyboard.press("Home")
@@ -345,7 +347,7 @@ async def test_a_name_with_a_script_is_only_a_name(
     await ada.page.get_by_test_id("toggle-people").click()
     await expect(ada.page.get_by_test_id("people")).to_contain_text(name)
     await expect(ada.page.locator("[data-testid=remote-caret]")).to_have_attribute(
-        "data-name", name
+        "data-name", f"{name} (guest)"
     )
     for window in (ada, mallory):
         assert await window.page.evaluate("window.hacked") is None

@@ -215,6 +215,7 @@ class CodepadApp(CodepadSettings):
             database=self.database,
             folders=self.folders,
             idle_seconds=self.idle_seconds,
+            connections_per_person_limit=self.connections_per_person_limit,
             log=self.log,
         )
         self.people = PeopleManager(

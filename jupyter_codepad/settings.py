@@ -45,6 +45,11 @@ class CodepadSettings(ExtensionApp):
     participants_per_room_limit = Integer(
         200, config=True, help="Most people who can have a way into one room at the same time."
     )
+    connections_per_person_limit = Integer(
+        40,
+        config=True,
+        help="Most sockets one person can have open in a room; a tab of the room page has two.",
+    )
     files_per_room_limit = Integer(
         200, config=True, help="Most files of a room that are exported or copied to its kernel."
     )

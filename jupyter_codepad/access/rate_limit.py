@@ -10,9 +10,7 @@ from logging import Logger
 from limits import RateLimitItem, parse
 from limits.aio.storage import MemoryStorage, Storage
 from limits.aio.strategies import MovingWindowRateLimiter
-from limits.storage import MemoryStorage as SocketStorage
 from limits.storage import storage_from_string
-from limits.strategies import FixedWindowRateLimiter
 
 from ..errors import TooMany
 from ..metrics import REFUSED
@@ -47,6 +45,30 @@ WORDS = {
 TOO_MANY_TRIES = "There were too many tries."
 
 
+class SocketLimit:
+    """Counts the messages of one connection, in fixed windows.
+
+    They are too many to ask a store about each, and all of them come to this process.
+    """
+
+    def __init__(self, item: RateLimitItem | None) -> None:
+        self._most = item.amount if item is not None else math.inf
+        self._seconds = item.get_expiry() if item is not None else math.inf
+        self._until = 0.0
+        self._count = 0
+
+    def hit(self) -> bool:
+        """Count a message; False when it is one too many."""
+        now = time.monotonic()
+        if now >= self._until:
+            self._until, self._count = now + self._seconds, 0
+        self._count += 1
+        if self._count <= self._most:
+            return True
+        REFUSED.labels(limit="messages_per_connection").inc()
+        return False
+
+
 class RateLimiter:
     """Counts what people do and refuses what is too much, in words and with a time to wait.
 
@@ -72,7 +94,6 @@ class RateLimiter:
             if not isinstance(storage, Storage):
                 raise ValueError("rate limits need an async storage, such as async+redis://host")
             self._shared = MovingWindowRateLimiter(storage)
-        self._sockets = FixedWindowRateLimiter(SocketStorage())
 
     async def hit(self, name: str, key: str = "") -> None:
         """Count one of ``name`` for ``key``; raises ``TooMany`` when it is one too many."""
@@ -86,13 +107,9 @@ class RateLimiter:
         if item is not None and not await self._ask("test", item, name, key):
             await self._refuse(item, name, key)
 
-    def socket_hit(self, key: str) -> bool:
-        """Count a message of one connection; False when it is one too many."""
-        item = self._items.get("messages_per_connection")
-        if item is None or self._sockets.hit(item, key):
-            return True
-        REFUSED.labels(limit="messages_per_connection").inc()
-        return False
+    def for_socket(self) -> SocketLimit:
+        """What counts the messages of one connection."""
+        return SocketLimit(self._items.get("messages_per_connection"))
 
     async def _ask(self, question: str, item: RateLimitItem, name: str, key: str) -> bool:
         try:

@@ -207,7 +207,9 @@ class DoorManager:
                 )
             else:
                 if not known:
-                    person.standing = standing.value
+                    # Sent away: what comes back is whom the link makes them, not who they were.
+                    person.standing, person.role = standing.value, role.value
+                    person.invite_id = invite.id
                 person.left_at = None
                 if visitor.user is None and name_key(wanted) != person.name_key:
                     await self._people.rename(tx, person, wanted)

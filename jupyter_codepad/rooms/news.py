@@ -14,6 +14,7 @@ from typing import Any, cast
 from sqlalchemy import select
 
 from ..access.roles import Permission
+from ..errors import TooMany
 from ..storage import Database
 from ..storage.tables import ParticipantRecord, RoomRecord, utc_now
 from .access import Access, Participant, Standing, state_of
@@ -62,15 +63,23 @@ class RoomNews:
     changes so that a full class coming in at once is told in few messages; handing a changed access
     to the sockets it is about, at once.
 
-    ``idle_seconds``: after which people who do nothing are shown as idle.
+    ``idle_seconds``: after which people who do nothing are shown as idle;
+    ``connections_per_person_limit``: sockets that one person can have open in a room.
     """
 
     def __init__(
-        self, *, database: Database, folders: RoomFolders, idle_seconds: float, log: Logger
+        self,
+        *,
+        database: Database,
+        folders: RoomFolders,
+        idle_seconds: float,
+        connections_per_person_limit: int,
+        log: Logger,
     ) -> None:
         self._db = database
         self._folders = folders
         self._idle_after = timedelta(seconds=idle_seconds)
+        self._connections_limit = connections_per_person_limit
         self._log = log
         self.presence = Presence()
         self.lobby = Presence()
@@ -98,6 +107,19 @@ class RoomNews:
         self._tasks.discard(task)
         if not task.cancelled() and (error := task.exception()) is not None:
             self._log.error("A task about a room failed.", exc_info=error)
+
+    def require_place(self, access: Access) -> None:
+        """Raise ``TooMany`` when somebody has as many sockets in a room as one may have."""
+        room_id, person = access.room.id, access.participant.id
+        open_now = [
+            *self.presence.connections(room_id, person),
+            *self.lobby.connections(room_id, person),
+        ]
+        if len(open_now) >= self._connections_limit:
+            raise TooMany(
+                "too_many_connections",
+                f"You have this room open {len(open_now)} times. Close some of its tabs.",
+            )
 
     # -- telling ---------------------------------------------------------------------------------
 

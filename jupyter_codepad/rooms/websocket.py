@@ -8,6 +8,7 @@ from typing import Any
 from jupyter_server.base.websocket import WebSocketMixin
 from tornado.websocket import WebSocketHandler
 
+from ..access.rate_limit import SocketLimit
 from ..errors import CodepadError
 from ..handlers import RoomHandler, close_code, requires_when_open
 from .access import Access, Standing, require_open
@@ -20,6 +21,7 @@ WORDS = {
     "denied": "The host did not let you in.",
 }
 DENIED = 4403
+TOO_MANY = 4429
 
 
 class LobbyHandler(WebSocketMixin, WebSocketHandler, RoomHandler):
@@ -32,6 +34,7 @@ class LobbyHandler(WebSocketMixin, WebSocketHandler, RoomHandler):
 
     document_name = "lobby"
     connected = False
+    message_limit: SocketLimit
     max_message_size = 1024
 
     @requires_when_open(None, summary="Wait in the lobby of a room (WebSocket, JSON)")
@@ -41,10 +44,12 @@ class LobbyHandler(WebSocketMixin, WebSocketHandler, RoomHandler):
     async def open(self, room_id: str) -> None:
         """Begin to wait, or close with the reason why not."""
         super().open(room_id)
+        self.message_limit = self.codepad.limiter.for_socket()
         try:
             if self.refusal is not None:
                 raise self.refusal
             require_open(self.access.room)
+            self.codepad.news.require_place(self.access)
         except CodepadError as error:
             self.cut(close_code(error), error.message)
             return
@@ -55,7 +60,9 @@ class LobbyHandler(WebSocketMixin, WebSocketHandler, RoomHandler):
         self.codepad.news.own(self.codepad.news.apply(room_id, self.access.participant.id))
 
     def on_message(self, message: str | bytes) -> None:
-        """There is nothing to say in the lobby."""
+        """There is nothing to say in the lobby; who says much is sent away."""
+        if not self.message_limit.hit():
+            self.close(TOO_MANY)
 
     def on_close(self) -> None:
         """Be shown as gone."""

@@ -9,6 +9,7 @@ from tornado.ioloop import PeriodicCallback
 from tornado.websocket import WebSocketClosedError, WebSocketHandler
 
 from ..access.identity import initials
+from ..access.rate_limit import SocketLimit
 from ..access.roles import Permission
 from ..errors import CodepadError, NotFound
 from ..handlers import RoomHandler, close_code, requires_when_open
@@ -99,6 +100,7 @@ class SyncHandler(SyncClientMixin, WebSocketMixin, WebSocketHandler, RoomHandler
 
     document_name = PAD
 
+    message_limit: SocketLimit
     document: SharedDocument | None = None
     pad: DocumentRoom | None = None
     keep_alive: PeriodicCallback | None = None
@@ -125,10 +127,12 @@ class SyncHandler(SyncClientMixin, WebSocketMixin, WebSocketHandler, RoomHandler
         """Attach to the document, or close with the reason why not."""
         super().open(room_id, name)
         self.set_nodelay(True)
+        self.message_limit = self.codepad.limiter.for_socket()
         try:
             if self.refusal is not None:
                 raise self.refusal
             require_open(self.access.room)
+            self.codepad.news.require_place(self.access)
             await self._attach(name)
         except CodepadError as error:
             self.close(close_code(error), error.message)
@@ -199,7 +203,7 @@ class SyncHandler(SyncClientMixin, WebSocketMixin, WebSocketHandler, RoomHandler
             if len(message) > self.frame_limit:
                 self.close(TOO_LARGE, "That is more than can be sent at once.")
                 return
-            if not self.codepad.limiter.socket_hit(str(id(self))):
+            if not self.message_limit.hit():
                 self.close(
                     TOO_MANY, "That was too much at once. The connection comes back by itself."
                 )

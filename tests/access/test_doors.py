@@ -224,6 +224,26 @@ async def test_too_many_frames_close_that_socket_only(tmp_path: Path) -> None:
         await server.close()
 
 
+async def test_one_person_has_a_bounded_number_of_sockets(tmp_path: Path) -> None:
+    server = JupyterServer(tmp_path, options=["--CodepadApp.connections_per_person_limit=3"])
+    try:
+        await server.start()
+        room = await server.room()
+        ada, bob = await server.guest(room["id"], "Ada"), await server.guest(room["id"], "Bob")
+        pads = [await ada.document().connect() for _ in range(4)]
+        assert [pad.close_code for pad in pads] == [None, None, None, 4429]
+        assert not (await bob.document().connect()).closed
+        await pads[0].disconnect()
+        again = await ada.document().connect()
+        for _ in range(100):  # the server may not have seen the end of the other yet
+            if not again.closed:
+                break
+            again = await ada.document().connect()
+        assert not again.closed
+    finally:
+        await server.close()
+
+
 async def test_an_unknown_limit_is_a_clear_error(tmp_path: Path) -> None:
     server = JupyterServer(tmp_path, options=["--CodepadApp.rate_limits={'sneezes': '1 per day'}"])
     try:
@@ -307,6 +327,18 @@ async def test_who_comes_back_is_the_same_person_with_the_same_role(server: Jupy
     assert (await knock_again(ada, code, "Ada")).status_code == 303
     people = await people_of(server, room["id"])
     assert set(people) == {"Host", "Ada"} and people["Ada"]["role"] == "observer"
+
+
+async def test_who_was_removed_does_not_come_back_as_who_they_were(server: JupyterServer) -> None:
+    room = await server.room()
+    ivy = await server.guest(room["id"], "Ivy", "interviewer")
+    person = (await people_of(server, room["id"]))["Ivy"]
+    path = f"rooms/{room['id']}/participants/{person['id']}"
+    assert (await server.host.api("DELETE", path)).status_code == 204
+    code = await server.invite(room["id"], "observer")
+    assert (await knock_again(ivy, code, "Ivy")).status_code == 303
+    assert (await people_of(server, room["id"]))["Ivy"]["role"] == "observer"
+    assert (await ivy.api("GET", f"rooms/{room['id']}/invites")).status_code == 403
 
 
 # -- revoking links ------------------------------------------------------------------------------

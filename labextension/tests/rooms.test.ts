@@ -71,6 +71,20 @@ describe('the lobby', () => {
   });
 });
 
+describe('news', () => {
+  it('of a room show at once', async () => {
+    const { rooms } = model({ 'GET api/rooms': [200, { rooms: [room('a')] }], 'GET api/health': HEALTH });
+    await rooms.refresh();
+    const knocked: string[] = [];
+    rooms.knocked.connect((_, knock) => knocked.push(knock.person.name));
+    rooms.hear('a', { type: 'room', room: room('a', { permissions: ['view'], waiting: 1 }) });
+    rooms.hear('a', { type: 'lobby', waiting: [waiting('Ada')] });
+    rooms.hear('a', { type: 'refused' });
+    expect(rooms.room('a')?.permissions).toEqual(['view']);
+    expect(knocked).toEqual(['Ada']);
+  });
+});
+
 describe('the form', () => {
   const fields = {
     title: ' T ',

@@ -58,6 +58,8 @@ export const runsPlugin: JupyterFrontEndPlugin<void> = {
           return;
         }
         const model = new RunsModel(labProvider(settings, roomId, 'runs'), labApi(settings), roomId);
+        // What happens in the room shows here at once, not only when the list is asked for again.
+        model.provider.eventReceived.connect((_, event) => rooms.hear(roomId, event));
         model.failed.connect((_, words) => void Notification.warning(words, { autoClose: 6000 }));
         const content = ReactWidget.create(<RoomOutput model={model} rooms={rooms} room={room} />);
         const widget = new MainAreaWidget({ content });

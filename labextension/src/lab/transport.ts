@@ -19,7 +19,7 @@ export function labProvider(
   roomId: string,
   name: string
 ): Provider {
-  const query: Record<string, string> = {};
+  const query: Record<string, string> = { news: '1' };
   if (settings.appendToken && settings.token) {
     query['token'] = settings.token;
   }

@@ -2,6 +2,7 @@
 import { Signal, type ISignal } from '@lumino/signaling';
 import { type Api, wordsOf } from '../api';
 import type { IHealth, IInvite, ILanguage, IParticipant, IRoom, ISandbox, IWaiting, PadType, Role } from '../types';
+import type { IRoomEvent } from '../sync/provider';
 import { RoomControl } from './control';
 
 export interface INewRoom {
@@ -135,6 +136,22 @@ export class RoomsModel {
     });
   }
 
+  /** Take in what the server tells on a socket of the room. */
+  hear(roomId: string, event: IRoomEvent): void {
+    if (event.type === 'room') {
+      const heard = event['room'] as IRoom;
+      this.control(roomId).learnClock(heard);
+      this._rooms = this._rooms?.map(room => (room.id === roomId ? heard : room)) ?? null;
+    } else if (event.type === 'participants' && this._people.has(roomId)) {
+      this._people.set(roomId, event['participants'] as IParticipant[]);
+    } else if (event.type === 'lobby') {
+      this._setWaiting(roomId, event['waiting'] as IWaiting[]);
+    } else {
+      return;
+    }
+    this._changed.emit();
+  }
+
   async languages(): Promise<ILanguage[]> {
     return (await this.api.request<{ languages: ILanguage[] }>('GET', 'languages')).languages;
   }
@@ -188,10 +205,14 @@ export class RoomsModel {
     if (show) {
       this._people.set(roomId, answer.participants);
     }
-    const known = new Set(this.waitingOf(roomId).map(one => one.id));
-    this._waiting.set(roomId, answer.waiting);
+    this._setWaiting(roomId, answer.waiting);
+  }
+
+  private _setWaiting(roomId: string, waiting: IWaiting[]): void {
+    const known = new Set(this.waitingOf(roomId).filter(one => one.online).map(one => one.id));
+    this._waiting.set(roomId, waiting);
     const room = this.room(roomId);
-    answer.waiting
+    waiting
       .filter(person => person.online && !known.has(person.id))
       .forEach(person => room && this._knocked.emit({ room, person }));
   }

@@ -146,6 +146,22 @@ async def test_every_role_at_every_route(server: JupyterServer, who: str) -> Non
     assert asked >= 25
 
 
+async def test_no_write_goes_without_the_xsrf_token(server: JupyterServer) -> None:
+    """Another site can make a browser send its cookies, and has no way to the token."""
+    everybody = await Cast(server).gather()
+    person, asked = everybody.people[Role.INTERVIEWER.value], 0
+    for method, path, _ in OPERATIONS:
+        if method == "get":
+            continue
+        answer = await person.http.request(
+            method.upper(), path.format(**everybody.parts).lstrip("/"), json={}
+        )
+        assert answer.status_code == 403, (method, path)
+        asked += 1
+    assert asked >= 15
+    assert (await person.api("GET", f"rooms/{everybody.room['id']}")).status_code == 200
+
+
 async def test_before_a_room_opens_only_those_who_prepare_it_are_in(server: JupyterServer) -> None:
     everybody = await Cast(server).gather()
     room_id = everybody.room["id"]

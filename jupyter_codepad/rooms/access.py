@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 
+from ..access.audit import Actor
 from ..access.identity import marked
 from ..access.roles import Permission, Role
 from ..errors import CodepadError, Forbidden, Gone
@@ -80,6 +81,11 @@ class Access:
     def owner(self) -> bool:
         """Whether the room is this person's own."""
         return self.participant.username == self.room.owner
+
+    @property
+    def actor(self) -> Actor:
+        """This person as the activity log names them."""
+        return Actor(self.participant.id, self.participant.marked_name)
 
     @property
     def refusal(self) -> CodepadError | None:

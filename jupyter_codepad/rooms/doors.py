@@ -275,7 +275,7 @@ class DoorManager:
                     tx,
                     by.room.id,
                     ActivityKind.ADMITTED,
-                    actor=Actor(by.participant.id, by.participant.marked_name),
+                    actor=by.actor,
                     subject=Actor.of(record),
                     role=record.role,
                 )
@@ -291,7 +291,7 @@ class DoorManager:
                     tx,
                     by.room.id,
                     ActivityKind.DENIED,
-                    actor=Actor(by.participant.id, by.participant.marked_name),
+                    actor=by.actor,
                     subject=Actor.of(record),
                 )
         await self._news.apply(by.room.id, participant_id)
@@ -381,7 +381,7 @@ class DoorManager:
             for record in records:
                 self._note_link(tx, by, ActivityKind.LINK_REVOKED, record)
             if not records:
-                actor = Actor(by.participant.id, by.participant.marked_name)
+                actor = by.actor
                 self._audit.note(tx, by.room.id, ActivityKind.LINK_REVOKED, actor=actor, link="all")
             if remove_people:
                 gone = await self._remove_who_came_by(tx, by, invite_id)
@@ -406,7 +406,7 @@ class DoorManager:
                 tx,
                 by.room.id,
                 ActivityKind.REMOVED,
-                actor=Actor(by.participant.id, by.participant.marked_name),
+                actor=by.actor,
                 subject=Actor.of(person),
             )
         return [person.id for person in people]
@@ -418,7 +418,7 @@ class DoorManager:
             tx,
             by.room.id,
             kind,
-            actor=Actor(by.participant.id, by.participant.marked_name),
+            actor=by.actor,
             link=record.label or record.id,
             role=record.role,
         )

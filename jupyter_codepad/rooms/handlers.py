@@ -32,7 +32,8 @@ class RoomsHandler(CodepadHandler):
         assert self.user is not None
         news = self.codepad.news
         found = await self.codepad.rooms.rooms_of(self.user)
-        models = [news.room_model(access, await news.snapshot(access.room)) for access in found]
+        waiting = await news.waiting(*(access.room.id for access in found))
+        models = [news.room_model(access, waiting[access.room.id]) for access in found]
         self.answer(RoomList(rooms=models))
 
     @signed_in(
@@ -54,7 +55,7 @@ class OneRoomHandler(RoomHandler):
     @requires(Permission.VIEW, summary="One room", answer=RoomModel)
     async def get(self, room_id: str) -> None:
         news = self.codepad.news
-        self.answer(news.room_model(self.access, await news.snapshot(self.access.room)))
+        self.answer(news.room_model(self.access, (await news.waiting(room_id))[room_id]))
 
     @requires(
         Permission.MANAGE,
@@ -65,7 +66,7 @@ class OneRoomHandler(RoomHandler):
     async def patch(self, room_id: str) -> None:
         news = self.codepad.news
         access = await self.codepad.rooms.update(self.access, self.body(RoomPatch))
-        self.answer(news.room_model(access, await news.snapshot(access.room)))
+        self.answer(news.room_model(access, (await news.waiting(room_id))[room_id]))
 
     @requires(
         Permission.MANAGE,

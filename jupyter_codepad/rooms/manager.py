@@ -179,7 +179,7 @@ class RoomManager:
     async def note(self, by: Access, kind: ActivityKind) -> None:
         """Write down that a person did something with the room."""
         async with self._db.transaction() as tx:
-            self._audit.note(tx, by.room.id, kind, actor=_actor(by))
+            self._audit.note(tx, by.room.id, kind, actor=by.actor)
 
     # -- changing --------------------------------------------------------------------------------
 
@@ -233,12 +233,10 @@ class RoomManager:
     ) -> None:
         after = state_of(room)
         if after is not before and after in STATE_KINDS:
-            self._audit.note(tx, room.id, STATE_KINDS[after], actor=_actor(access))
+            self._audit.note(tx, room.id, STATE_KINDS[after], actor=access.actor)
         changes = patch.model_dump(mode="json", exclude_unset=True, exclude={"state", "title"})
         if changes:
-            self._audit.note(
-                tx, room.id, ActivityKind.ROOM_CHANGED, actor=_actor(access), **changes
-            )
+            self._audit.note(tx, room.id, ActivityKind.ROOM_CHANGED, actor=access.actor, **changes)
 
     # -- ending ----------------------------------------------------------------------------------
 
@@ -275,10 +273,6 @@ STATE_KINDS = {
 
 async def _nothing_more(*_about: object) -> None:
     return None
-
-
-def _actor(access: Access) -> Actor:
-    return Actor(access.participant.id, access.participant.marked_name)
 
 
 def _restrictions(wish: dict[Role, list[Permission]]) -> dict[str, Any]:

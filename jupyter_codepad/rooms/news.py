@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+from collections import Counter
 from collections.abc import Awaitable, Iterable
 from dataclasses import dataclass
 from datetime import timedelta
@@ -11,7 +12,7 @@ from enum import StrEnum
 from logging import Logger
 from typing import Any, cast
 
-from sqlalchemy import select
+from sqlalchemy import func, select
 
 from ..access.roles import Permission
 from ..errors import TooMany
@@ -175,7 +176,7 @@ class RoomNews:
                 continue
             access = Access(now.room, people[person_id])
             if news is News.ROOM:
-                text = self.room_model(access, now).model_dump_json()
+                text = self.room_model(access, len(now.waiting)).model_dump_json()
             elif fragments is not None:
                 text = fragments.for_person(access)
             elif Permission.INVITE in access.permissions:
@@ -210,6 +211,19 @@ class RoomNews:
     async def snapshot(self, room: RoomRecord) -> Snapshot:
         """A room's people as they are now; the room as it was handed over when it is gone."""
         return await self._snapshot(room.id) or Snapshot(room, [])
+
+    async def waiting(self, *room_ids: str) -> Counter[str]:
+        """How many people are in the lobbies of rooms."""
+        query = (
+            select(ParticipantRecord.room_id, func.count())
+            .where(
+                ParticipantRecord.room_id.in_(room_ids),
+                ParticipantRecord.standing == Standing.WAITING.value,
+            )
+            .group_by(ParticipantRecord.room_id)
+        )
+        async with self._db.transaction() as tx:
+            return Counter({room_id: count for room_id, count in await tx.execute(query)})
 
     async def _snapshot(self, room_id: str) -> Snapshot | None:
         async with self._db.transaction() as tx:
@@ -277,13 +291,12 @@ class RoomNews:
             invite_id=person.invite_id if Permission.INVITE in rights else None,
         )
 
-    def room_model(self, access: Access, now: Snapshot | None = None) -> RoomModel:
-        """A room as this person may see it; ``now`` None: nobody is counted in the lobby."""
+    def room_model(self, access: Access, waiting: int = 0) -> RoomModel:
+        """A room as this person may see it; ``waiting``: how many people are in its lobby."""
         room, person, rights = access.room, access.participant, access.permissions
         path = None
         if not person.guest:
             path = self._folders.current_path(room.pad_file_id, room.pad_path)
-        may_invite = now is not None and Permission.INVITE in rights
         return RoomModel(
             id=room.id,
             title=room.title,
@@ -300,7 +313,7 @@ class RoomNews:
             restrictions=cast(Any, room.restrictions),
             owner=access.owner,
             online=len(self.presence.online(room.id)),
-            waiting=len(now.waiting) if now is not None and may_invite else 0,
+            waiting=waiting if Permission.INVITE in rights else 0,
             me=self.person_model(access, you=True),
             permissions=sorted(rights),
         )

@@ -177,7 +177,8 @@ class RoomPageHandler(PageHandler, RoomHandler):
 
     async def _room(self) -> None:
         codepad, news = self.codepad, self.codepad.news
-        room = news.room_model(self.access, await news.snapshot(self.access.room))
+        room_id = self.access.room.id
+        room = news.room_model(self.access, (await news.waiting(room_id))[room_id])
         config = {
             "baseUrl": codepad.prefix,
             "roomId": room.id,

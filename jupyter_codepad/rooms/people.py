@@ -156,7 +156,7 @@ class PeopleManager:
                     tx,
                     by.room.id,
                     ActivityKind.ADMITTED,
-                    actor=_actor(by),
+                    actor=by.actor,
                     subject=Actor.of(record),
                     role=role.value,
                 )
@@ -217,7 +217,7 @@ class PeopleManager:
                 tx,
                 by.room.id,
                 ActivityKind.RENAMED,
-                actor=_actor(by),
+                actor=by.actor,
                 subject=Actor.of(record),
                 before=before,
             )
@@ -251,7 +251,7 @@ class PeopleManager:
             tx,
             by.room.id,
             ActivityKind.ROLE_CHANGED,
-            actor=_actor(by),
+            actor=by.actor,
             subject=Actor.of(record),
             role=role.value,
             before=before,
@@ -278,7 +278,7 @@ class PeopleManager:
                 tx,
                 room.id,
                 ActivityKind.OWNER_CHANGED,
-                actor=_actor(by),
+                actor=by.actor,
                 subject=Actor.of(record),
             )
         await self._news.apply(by.room.id)
@@ -309,7 +309,7 @@ class PeopleManager:
                 raise Conflict("not_yourself", "You cannot remove yourself; end the room instead.")
             await self.send_away(tx, record, standing)
             kind = ActivityKind.BANNED if ban else ActivityKind.REMOVED
-            self._audit.note(tx, by.room.id, kind, actor=_actor(by), subject=Actor.of(record))
+            self._audit.note(tx, by.room.id, kind, actor=by.actor, subject=Actor.of(record))
         self.cut_sent_away(by.room.id, [record.id], standing)
 
     async def send_away(
@@ -345,7 +345,3 @@ class PeopleManager:
 
     def _lobby_changed(self, room_id: str, _participant_id: str, _came: bool) -> None:
         self._news.soon(room_id, News.LOBBY)
-
-
-def _actor(access: Access) -> Actor:
-    return Actor(access.participant.id, access.participant.marked_name)

@@ -83,7 +83,7 @@ async def desk(server: JupyterServer, **wish: Any) -> Desk:
 async def test_everybody_sees_who_ran_what_came_out_and_how_long(server: JupyterServer) -> None:
     at = await desk(server)
     run = await at.run("import sys\nprint('out')\nprint('err', file=sys.stderr)\n40 + 2")
-    assert run["status"] == "ok" and run["participant_name"] == "Ada"
+    assert run["status"] == "ok" and run["participant_name"] == "Ada (guest)"
     assert text_of(run) == "out\n" and text_of(run, "stderr") == "err\n"
     result = run["outputs"][-1]
     assert result["output_type"] == "execute_result" and result["data"]["text/plain"] == "42"

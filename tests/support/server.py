@@ -138,7 +138,11 @@ class JupyterServer:
         settings = {
             "ServerApp": {"jpserver_extensions": dict.fromkeys(EXTENSIONS, True)},
             # Most tests run nothing; a kernel for each of their rooms would only cost time.
-            "CodepadApp": {"warm_kernels": False, "rate_limits": dict.fromkeys(UNLIMITED, "")},
+            "CodepadApp": {
+                "warm_kernels": False,
+                "rate_limits": dict.fromkeys(UNLIMITED, ""),
+                "rooms_per_owner_limit": 10_000,
+            },
         }
         (config / "jupyter_server_config.json").write_text(json.dumps(settings))
 

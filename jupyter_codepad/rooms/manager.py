@@ -21,7 +21,7 @@ from ..storage.tables import ActivityRecord, ParticipantRecord, RoomRecord, utc_
 from .access import Access, Participant, Standing, state_of
 from .folders import NOTEBOOK_SUFFIX, RoomFolders, notebook
 from .models import PadType, RoomCreate, RoomPatch, RoomState
-from .news import RoomNews
+from .news import News, RoomNews
 from .people import PeopleManager
 
 CLOSED, EXPIRED, DELETED = 4410, 4411, 4412
@@ -198,7 +198,7 @@ class RoomManager:
         self.times_changed()
         if state_of(room) is RoomState.CLOSED:
             await self.end(room.id, CLOSED, "The host has closed this room.")
-        await self._news.apply(room.id)
+        await self._news.apply(room.id, what=(News.ROOM,))
         return Access(room, access.participant)
 
     async def _set(self, tx: AsyncSession, room: RoomRecord, patch: RoomPatch) -> None:

@@ -133,8 +133,17 @@ class RoomNews:
         self._due[room_id] = set(what)
         self.own(self._tell(room_id))
 
-    async def apply(self, room_id: str, participant_id: str | None = None) -> None:
-        """Hand what people may do now to their open sockets, of the room or of one person."""
+    async def apply(
+        self,
+        room_id: str,
+        participant_id: str | None = None,
+        *,
+        what: Iterable[News] = tuple(News),
+    ) -> None:
+        """Hand what people may do now to their open sockets, of the room or of one person.
+
+        ``what``: the news that come of it, and are told soon.
+        """
         now = await self._snapshot(room_id)
         if now is None:
             return
@@ -143,7 +152,7 @@ class RoomNews:
             for person, connection in presence.sockets(room_id, participant_id):
                 if person in people:
                     connection.access_changed(Access(now.room, people[person]))
-        self.soon(room_id, *News)
+        self.soon(room_id, *what)
 
     async def greet(self, access: Access, connection: Connection) -> None:
         """Tell a new connection everything."""

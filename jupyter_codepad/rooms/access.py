@@ -99,6 +99,15 @@ class Access:
         return None
 
     @property
+    def end(self) -> CodepadError | None:
+        """How the room has ended, or None while it lasts."""
+        try:
+            require_open(self.room)
+        except Gone as end:
+            return end
+        return None
+
+    @property
     def permissions(self) -> frozenset[Permission]:
         """What this person may do here now."""
         if self.refusal is not None:

@@ -175,8 +175,9 @@ class SyncHandler(SyncClientMixin, WebSocketMixin, WebSocketHandler, RoomHandler
     def access_changed(self, access: Access) -> None:
         """Hold to what this person may do from now on, and show the others who they are."""
         self.access = access
-        if access.refusal is not None:
-            self.close(close_code(access.refusal), access.refusal.message)
+        refusal = access.refusal or access.end
+        if refusal is not None:
+            self.close(close_code(refusal), refusal.message)
             return
         self.may_edit = Permission.EDIT in access.permissions
         user = user_state(access)

@@ -1,5 +1,5 @@
 /** Small windows over the page: menus that close when one turns away, and dialogs. */
-import { type ReactNode, type RefObject, useEffect, useRef, useState } from 'react';
+import { type ReactNode, type RefObject, useEffect, useLayoutEffect, useRef, useState } from 'react';
 
 export interface IPopover {
   open: boolean;
@@ -50,7 +50,8 @@ export function Modal(props: {
   children: ReactNode;
 }): JSX.Element {
   const dialog = useRef<HTMLDialogElement>(null);
-  useEffect(() => {
+  // Before it leaves the page: only then does the browser give the focus back to what opened it.
+  useLayoutEffect(() => {
     const element = dialog.current;
     element?.showModal?.();
     return () => element?.close?.();

@@ -2,6 +2,7 @@
 import { type RefObject, useEffect } from 'react';
 import * as Y from 'yjs';
 import type { FollowModel, IShownState } from '../people/follow';
+import { isOwnDoing } from './following';
 
 const TELL_MS = 200;
 
@@ -50,10 +51,16 @@ export function useFollowedCell(
       if (cell !== last) {
         last = cell;
         const there = [...element.querySelectorAll<HTMLElement>('[data-cell]')];
-        there.find(one => one.dataset['cell'] === cell)?.scrollIntoView({ block: 'start' });
+        const found = there.find(one => one.dataset['cell'] === cell);
+        // Not now: on a phone the notebook is only about to be shown.
+        requestAnimationFrame(() => found?.scrollIntoView({ block: 'start' }));
       }
     };
-    const stop = (): void => follow.follow(null);
+    const stop = (event: Event): void => {
+      if (isOwnDoing(event)) {
+        follow.follow(null);
+      }
+    };
     const own = ['wheel', 'touchmove', 'keydown', 'mousedown'] as const;
     own.forEach(kind => element.addEventListener(kind, stop, { passive: true }));
     element.addEventListener('scroll', tell, { passive: true });

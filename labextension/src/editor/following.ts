@@ -7,9 +7,15 @@ import type { FollowModel } from '../people/follow';
 import { indexOf } from './carets';
 
 const TELL_MS = 200;
+const OWN = ['wheel', 'touchmove', 'mousedown', 'keydown'] as const;
+
+/** Whether an event is somebody's own doing in a text, and no mere press of Shift or Control. */
+export function isOwnDoing(event: Event): boolean {
+  return !(event instanceof KeyboardEvent && ['Shift', 'Control', 'Alt', 'Meta'].includes(event.key));
+}
 
 export function following(text: Y.Text, awareness: Awareness, follow: FollowModel): Extension {
-  const plugin = ViewPlugin.fromClass(
+  return ViewPlugin.fromClass(
     class {
       private _timer: ReturnType<typeof setTimeout> | undefined;
       private _shown = '';
@@ -21,9 +27,17 @@ export function following(text: Y.Text, awareness: Awareness, follow: FollowMode
         }, TELL_MS);
       };
 
+      private readonly _own = (event: Event): void => {
+        if (isOwnDoing(event)) {
+          follow.follow(null);
+        }
+      };
+
       constructor(private readonly _view: EditorView) {
         follow.changed.connect(this._changed);
         _view.scrollDOM.addEventListener('scroll', this._scrolled, { passive: true });
+        // The whole box, with its scroll bar and line numbers. One's own eyes come first.
+        OWN.forEach(kind => _view.scrollDOM.addEventListener(kind, this._own, { passive: true }));
         this._scrolled();
       }
 
@@ -31,6 +45,7 @@ export function following(text: Y.Text, awareness: Awareness, follow: FollowMode
         clearTimeout(this._timer);
         follow.changed.disconnect(this._changed);
         this._view.scrollDOM.removeEventListener('scroll', this._scrolled);
+        OWN.forEach(kind => this._view.scrollDOM.removeEventListener(kind, this._own));
       }
 
       private _tell(): void {
@@ -65,10 +80,4 @@ export function following(text: Y.Text, awareness: Awareness, follow: FollowMode
       }
     }
   );
-  const stop = (): boolean => {
-    follow.follow(null);
-    return false;
-  };
-  // What one does oneself ends following: one's own eyes come first.
-  return [plugin, EditorView.domEventHandlers({ wheel: stop, touchmove: stop, keydown: stop, mousedown: stop })];
 }

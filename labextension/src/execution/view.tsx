@@ -42,6 +42,8 @@ export interface IRunRights {
   mayRun: boolean;
   /** Why nothing can be run by anybody, or null. */
   unavailable: string | null;
+  /** Why this person cannot run although others can, if there is more to say than that they watch. */
+  paused?: string | null;
 }
 
 export function RunControls(props: { model: RunsModel; rights: IRunRights; onRun?: () => void }): JSX.Element {
@@ -49,7 +51,7 @@ export function RunControls(props: { model: RunsModel; rights: IRunRights; onRun
   useSignal(model.changed);
   const running = model.current !== null;
   const off = !rights.mayRun || rights.unavailable !== null || model.asking;
-  const why = rights.unavailable ?? (rights.mayRun ? '' : 'You are watching: only members can run code.');
+  const why = rights.unavailable ?? (rights.mayRun ? '' : (rights.paused ?? 'You are watching: you cannot run code.'));
   return (
     <div className="cp-controls" role="group" aria-label="Run">
       {props.onRun && (

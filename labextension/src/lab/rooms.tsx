@@ -77,7 +77,7 @@ export const roomsPlugin: JupyterFrontEndPlugin<RoomsModel> = {
           path: room.pad_path,
           dontShowBrowser: true
         });
-        if (room.state === 'open') {
+        if (room.state === 'open' || room.state === 'prepared') {
           await commands.execute(CommandIDs.showOutput, { roomId: room.id });
         }
       })

@@ -3,6 +3,7 @@ import { ILayoutRestorer, type JupyterFrontEnd, type JupyterFrontEndPlugin } fro
 import { MainAreaWidget, Notification, ReactWidget, WidgetTracker } from '@jupyterlab/apputils';
 import { RunsModel } from '../execution/model';
 import { RunControls, RunsView } from '../execution/view';
+import { pausedWords } from '../people/roles';
 import { useSignal } from '../react';
 import type { RoomsModel } from '../rooms/model';
 import type { IRoom } from '../types';
@@ -19,6 +20,7 @@ function RoomOutput(props: { model: RunsModel; rooms: RoomsModel; room: IRoom })
   const sandbox = rooms.sandbox;
   const rights = {
     mayRun: room.permissions.includes('run') && !end,
+    paused: pausedWords(room, 'run'),
     unavailable: sandbox && !sandbox.running_allowed ? (sandbox.reason ?? '') : null
   };
   const notebook = room.pad_type === 'notebook';

@@ -22,7 +22,7 @@ export function warnOfEnds(model: RoomsModel): void {
         continue;
       }
       told.add(key);
-      Notification.warning(`“${room.title}” ends in ${due === 1 ? '1 minute' : `${due} minutes`}.`, {
+      Notification.warning(`“${room.title}” ends in ${due === 1 ? '1 minute' : `${Math.ceil(left)} minutes`}.`, {
         autoClose: due * MINUTE_MS,
         actions: [
           {

@@ -19,9 +19,6 @@ export function labProvider(
   roomId: string,
   name: string
 ): Provider {
-  const query: Record<string, string> = { news: '1' };
-  if (settings.appendToken && settings.token) {
-    query['token'] = settings.token;
-  }
-  return new Provider({ url: documentUrl(codepadUrl(settings), roomId, name), query });
+  const query = settings.appendToken && settings.token ? { token: settings.token } : undefined;
+  return new Provider({ url: documentUrl(codepadUrl(settings), roomId, name), news: true, query });
 }

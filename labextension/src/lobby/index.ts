@@ -1,9 +1,9 @@
 /** The lobby's page: says what is waited for, and goes in when it is time. */
 import type { ILobbyConfig, ILobbyNews } from '../types';
+import { isLast, listen } from './line';
 import { waitingWords } from './words';
 import './lobby.css';
 
-const RETRY_MS = 2000;
 const TICK_MS = 1000;
 
 const element = document.getElementById('codepad-config');
@@ -13,7 +13,7 @@ const clockOffset = Date.parse(config.now) - Date.now();
 let state: ILobbyNews['state'] = config.state;
 let opensAt = config.opensAt;
 let words = '';
-let over = false;
+let offline = false;
 
 function make(tag: string, className: string, text = ''): HTMLElement {
   const made = document.createElement(tag);
@@ -36,42 +36,47 @@ const countdown = make('p', 'lobby-countdown');
 countdown.setAttribute('aria-live', 'off');
 const pulse = make('span', 'lobby-pulse');
 pulse.setAttribute('aria-hidden', 'true');
-card.append(product, make('h1', '', config.title), status, countdown, pulse);
+const line = make('p', 'hint');
+line.setAttribute('role', 'status');
+line.dataset['testid'] = 'lobby-offline';
+card.append(product, make('h1', '', config.title), status, countdown, line, pulse);
 document.getElementById('codepad-root')?.replaceChildren(card);
 
 function draw(): void {
   const said = waitingWords(state, words, config.name, opensAt, Date.now() + clockOffset);
   card.dataset['state'] = state;
-  pulse.hidden = over;
+  pulse.hidden = isLast(state) || offline;
   // A status that is written anew is read aloud anew: only when it is another one.
   if (status.textContent !== said.status) {
     status.textContent = said.status;
   }
   countdown.textContent = said.countdown;
+  if (offline !== (line.textContent !== '')) {
+    line.textContent = offline ? 'The connection is lost; it is tried again by itself.' : '';
+  }
 }
 
-function listen(): void {
+function socketUrl(): string {
   const url = new URL(`${config.baseUrl}rooms/${config.roomId}/lobby`, location.href);
   url.protocol = url.protocol.replace('http', 'ws');
-  const socket = new WebSocket(url);
-  socket.onmessage = event => {
-    const news = JSON.parse(String(event.data)) as ILobbyNews;
-    state = news.state;
-    words = news.words;
-    opensAt = news.opens_at;
-    over = state === 'denied' || state === 'gone';
-    if (state === 'in') {
-      location.reload();
-    }
-    draw();
-  };
-  socket.onclose = () => {
-    if (!over && state !== 'in') {
-      setTimeout(listen, RETRY_MS * (0.5 + Math.random()));
-    }
-  };
+  return url.href;
 }
 
 draw();
 setInterval(draw, TICK_MS);
-listen();
+listen(
+  socketUrl(),
+  news => {
+    state = news.state;
+    words = news.words;
+    opensAt = news.opens_at;
+    draw();
+    if (state === 'in') {
+      location.reload();
+    }
+  },
+  down => {
+    offline = down;
+    draw();
+  }
+);

@@ -9,6 +9,7 @@ const TITLES: Record<number, string> = {
   4412: 'The room was deleted',
   4413: 'The pad is full',
   4400: 'The connection was refused',
+  4425: 'You are in the lobby now',
   1009: 'That was too much at once'
 };
 
@@ -25,7 +26,7 @@ export function EndScreen(props: {
   again?: boolean;
 }): JSX.Element {
   const title = props.title ?? TITLES[props.code ?? 0] ?? 'The room has ended';
-  const again = props.again === true || props.code === 1009 || props.code === 4400 || props.code === 4413;
+  const again = props.again === true || props.code === 1009 || props.code === 4400 || props.code === 4413 || props.code === 4425;
   return (
     <main className="cp-end" data-testid="end-screen" data-code={props.code}>
       {props.icon && <img src={props.icon} alt="Codepad" width={32} height={32} />}

@@ -5,6 +5,7 @@ import { Api, pageTransport, wordsOf } from '../api';
 import { RunsModel } from '../execution/model';
 import { FollowModel } from '../people/follow';
 import { PeopleModel } from '../people/model';
+import { pausedWords } from '../people/roles';
 import { RoomControl } from '../rooms/control';
 import type { IRoomEvent, Provider } from '../sync/provider';
 import type { IInvite, IPageConfig, IRoom, Permission, Role } from '../types';
@@ -42,7 +43,10 @@ export class PageModel {
     this.control.learnClock(config.room);
     this.control.failed.connect((_, words) => this.tell(words));
     this.follow = new FollowModel(pad.awareness, this.people, () => this._room.me?.id ?? null);
-    this.people.knocked.connect((_, person) => this.tell(`${person.name} wants to join.`));
+    this.people.knocked.connect((_, person) => {
+      const waiting = this.people.waiting.filter(one => one.online).length;
+      this.tell(`${person.name} wants to join.${waiting > 1 ? ` ${waiting} people are in the lobby.` : ''}`);
+    });
     for (const kind of ['pointerdown', 'keydown', 'wheel', 'touchmove'] as const) {
       window.addEventListener(kind, () => this.follow.active(), { passive: true });
     }
@@ -84,10 +88,16 @@ export class PageModel {
     if (this.may('edit')) {
       return null;
     }
-    const role = this._room.me?.role ?? 'observer';
-    return this._room.restrictions[role]?.includes('edit')
-      ? `The host has paused editing for ${role}s. You can go on reading.`
-      : 'You are watching. You cannot change or run the code.';
+    const paused = pausedWords(this._room, 'edit');
+    if (paused) {
+      return `${paused} You can go on reading.`;
+    }
+    return `You are watching. You cannot change ${this.may('run') ? '' : 'or run '}the code.`;
+  }
+
+  /** Why this person cannot run code although others can, in words; null when they can. */
+  get runPausedWords(): string | null {
+    return pausedWords(this._room, 'run');
   }
 
   /** What this person has typed last and the server did not take, as they may not type any more. */

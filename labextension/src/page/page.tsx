@@ -8,7 +8,7 @@ import { hoursUntil } from '../rooms/controls';
 import { EndScreen } from './end';
 import type { PageModel } from './model';
 import { Splitter } from './splitter';
-import { timeWarning } from './time';
+import { type ITimeWarning, spokenWords, timeWarning } from './time';
 import { TopBar } from './topbar';
 
 const NotebookView = lazy(() => import('../editor/notebook'));
@@ -19,6 +19,11 @@ const TABS: [Tab, string][] = [
   ['output', 'Output'],
   ['people', 'People']
 ];
+
+/** Whether one part of the room is shown at a time; the same width as in page.css. */
+function narrow(): boolean {
+  return window.innerWidth < 700;
+}
 
 function markEditable(): void {
   if (!document.documentElement.dataset['codepadEditable']) {
@@ -35,6 +40,25 @@ export function Page(props: { model: PageModel }): JSX.Element {
   const [tab, setTab] = useState<Tab>('code');
   const [showPeople, setShowPeople] = useState(false);
   const { pad, room } = model;
+  useEffect(() => {
+    const { follow } = model;
+    const show = (): void => {
+      if (follow.target && narrow()) {
+        setTab('code'); // that is where one sees what they see
+      }
+    };
+    const stop = (event: globalThis.KeyboardEvent): void => {
+      if (event.key === 'Escape') {
+        follow.follow(null);
+      }
+    };
+    follow.targetChanged.connect(show);
+    document.addEventListener('keydown', stop);
+    return () => {
+      follow.targetChanged.disconnect(show);
+      document.removeEventListener('keydown', stop);
+    };
+  }, [model]);
 
   const icon = `${model.config.baseUrl}static/icon.svg`;
   if (model.left) {
@@ -54,10 +78,10 @@ export function Page(props: { model: PageModel }): JSX.Element {
       />
     );
   }
-  const rights = { mayRun: model.may('run'), unavailable: model.runUnavailable };
+  const rights = { mayRun: model.may('run'), unavailable: model.runUnavailable, paused: model.runPausedWords };
   const run = (): void => {
     if (rights.mayRun && !rights.unavailable) {
-      setTab(current => (current === 'code' && window.innerWidth < 700 ? 'output' : current));
+      setTab(current => (current === 'code' && narrow() ? 'output' : current));
       void model.run();
     }
   };
@@ -75,9 +99,14 @@ export function Page(props: { model: PageModel }): JSX.Element {
           {model.watchingWords}
         </div>
       )}
+      {model.runPausedWords && !model.watchingWords && pad.status !== 'offline' && (
+        <div className="cp-banner cp-banner-quiet" data-testid="run-note" role="status">
+          {model.runPausedWords}
+        </div>
+      )}
       <TimeBanner model={model} />
       <FollowBar model={model} />
-      <Tabs tabs={notebook ? TABS.filter(([id]) => id !== 'output') : TABS} tab={tab} onTab={setTab} />
+      <Tabs tabs={notebook ? TABS.filter(([id]) => id !== 'output') : TABS} tab={tab} waiting={model.people.waiting.length} onTab={setTab} />
       <main className="cp-main">
         <section className="cp-code" aria-label="Pad">
           <div className="cp-toolbar">
@@ -172,18 +201,27 @@ function TimeBanner(props: { model: PageModel }): JSX.Element | null {
     return () => clearInterval(timer);
   }, []);
   const warning = timeWarning(room.expires_at, control.now());
-  if (!warning) {
-    return null;
-  }
   const manage = room.permissions.includes('manage');
   return (
+    <>
+      {/* There before its words, or they are not read aloud; and not written anew at every second. */}
+      <div className="cp-visually-hidden" aria-live="polite" data-testid="time-spoken">
+        {spokenWords(warning)}
+      </div>
+      {warning && <TimeWarning warning={warning} onMore={manage ? () => void control.room({ expires_in_hours: hoursUntil(room, 0.5, control.now()) }) : undefined} />}
+    </>
+  );
+}
+
+function TimeWarning(props: { warning: ITimeWarning; onMore?: () => void }): JSX.Element {
+  const { warning, onMore } = props;
+  return (
     <div className={`cp-banner cp-time cp-time-${warning.level}`} data-testid="time-warning" data-level={warning.level}>
-      {/* Read aloud when a minute is over, not at every second. */}
-      <span role="timer" aria-live={warning.spoken ? 'polite' : 'off'}>
+      <span role="timer" aria-live="off">
         {warning.words}
       </span>
-      {manage && (
-        <button className="cp-button cp-small" data-testid="time-more" onClick={() => void control.room({ expires_in_hours: hoursUntil(room, 0.5, control.now()) })}>
+      {onMore && (
+        <button className="cp-button cp-small" data-testid="time-more" onClick={onMore}>
           +30 min
         </button>
       )}
@@ -191,8 +229,8 @@ function TimeBanner(props: { model: PageModel }): JSX.Element | null {
   );
 }
 
-function Tabs(props: { tabs: [Tab, string][]; tab: Tab; onTab: (tab: Tab) => void }): JSX.Element {
-  const { tabs, tab, onTab } = props;
+function Tabs(props: { tabs: [Tab, string][]; tab: Tab; waiting: number; onTab: (tab: Tab) => void }): JSX.Element {
+  const { tabs, tab, waiting, onTab } = props;
   const move = (event: KeyboardEvent<HTMLElement>): void => {
     const step = event.key === 'ArrowRight' ? 1 : event.key === 'ArrowLeft' ? -1 : 0;
     const index = (tabs.findIndex(([id]) => id === tab) + step + tabs.length) % tabs.length;
@@ -208,6 +246,9 @@ function Tabs(props: { tabs: [Tab, string][]; tab: Tab; onTab: (tab: Tab) => voi
         {tabs.map(([id, words]) => (
           <button key={id} role="tab" className="cp-tab" tabIndex={tab === id ? 0 : -1} aria-selected={tab === id} data-testid={`tab-${id}`} onClick={() => onTab(id)}>
             {words}
+            {id === 'people' && waiting > 0 && (
+              <span className="cp-count" data-testid="tab-lobby-count" role="img" aria-label={`${waiting} in the lobby`} data-count={waiting} />
+            )}
           </button>
         ))}
       </div>
@@ -226,8 +267,13 @@ function Loading(): JSX.Element {
 
 function Toast(props: { words: string }): JSX.Element {
   return (
-    <div className="cp-toast" data-testid="toast" role="status" aria-live="polite" hidden={!props.words}>
-      {props.words}
+    // The region is always there: one that comes together with its words is not read aloud.
+    <div role="status" aria-live="polite">
+      {props.words && (
+        <div className="cp-toast" data-testid="toast">
+          {props.words}
+        </div>
+      )}
     </div>
   );
 }

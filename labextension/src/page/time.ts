@@ -5,8 +5,14 @@ const MINUTE_MS = 60_000;
 export interface ITimeWarning {
   level: 'soon' | 'now';
   words: string;
-  /** Whether this is a moment at which it is also said to those who do not see. */
-  spoken: boolean;
+}
+
+/** What is said to those who do not see: once when the warning comes, and once when it grows louder. */
+export function spokenWords(warning: ITimeWarning | null): string {
+  if (!warning) {
+    return '';
+  }
+  return warning.level === 'soon' ? 'This room ends in less than ten minutes.' : 'This room ends in less than a minute.';
 }
 
 /** What is said about the end of a room: from ten minutes before, and louder in the last one. */
@@ -17,8 +23,8 @@ export function timeWarning(expiresAt: string, now: number): ITimeWarning | null
   }
   if (left > MINUTE_MS) {
     const minutes = Math.ceil(left / MINUTE_MS);
-    return { level: 'soon', words: `This room ends in ${minutes} minutes.`, spoken: minutes === 10 };
+    return { level: 'soon', words: `This room ends in ${minutes} minutes.` };
   }
   const seconds = Math.ceil(left / 1000);
-  return { level: 'now', words: `This room ends in ${seconds} s. What is saved stays with the host.`, spoken: seconds > 58 };
+  return { level: 'now', words: `This room ends in ${seconds} s. What is saved stays with the host.` };
 }

@@ -95,15 +95,19 @@ function CopyLink(props: { model: PageModel }): JSX.Element | null {
     const close = (event: Event): void => {
       const escape = event instanceof KeyboardEvent && event.key === 'Escape';
       const outside = event.type === 'pointerdown' && !box.current?.contains(event.target as Node);
+      if (escape) {
+        event.stopPropagation(); // it closes this menu, and nothing else
+        box.current?.querySelector('button')?.focus();
+      }
       if (escape || outside) {
         setOpen(false);
         setShown('');
       }
     };
-    document.addEventListener('keydown', close);
+    document.addEventListener('keydown', close, true);
     document.addEventListener('pointerdown', close);
     return () => {
-      document.removeEventListener('keydown', close);
+      document.removeEventListener('keydown', close, true);
       document.removeEventListener('pointerdown', close);
     };
   }, [open, shown]);
@@ -141,6 +145,7 @@ function CopyLink(props: { model: PageModel }): JSX.Element | null {
             className="cp-menu-item"
             data-testid="all-links"
             onClick={() => {
+              box.current?.querySelector('button')?.focus(); // where the dialog gives the focus back
               setOpen(false);
               setLinks(true);
             }}

@@ -27,6 +27,7 @@ const MINUTE_MS = 60_000;
 
 export class FollowModel {
   private _target: string | null = null;
+  private readonly _targetChanged = new Signal<this, void>(this);
   private readonly _changed = new Signal<this, void>(this);
 
   constructor(
@@ -64,6 +65,11 @@ export class FollowModel {
     return this._changed;
   }
 
+  /** One follows somebody else now, or nobody. */
+  get targetChanged(): ISignal<this, void> {
+    return this._targetChanged;
+  }
+
   /** What the followed person sees now; null when nobody is followed or nothing is known. */
   get view(): IShownState | null {
     if (!this._target) {
@@ -78,6 +84,7 @@ export class FollowModel {
     if (participantId !== this._target) {
       this._target = participantId;
       this._awareness.setLocalStateField('following', participantId);
+      this._targetChanged.emit();
       this._changed.emit();
     }
   }

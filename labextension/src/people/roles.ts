@@ -1,5 +1,5 @@
 /** Roles in words. */
-import type { Permission, Role } from '../types';
+import type { IRoom, Permission, Role } from '../types';
 
 export const ROLES: Role[] = ['host', 'interviewer', 'member', 'candidate', 'observer'];
 
@@ -38,6 +38,15 @@ export const COLORS: [string, string][] = [
   ['#37474f', 'slate'],
   ['#5d4037', 'brown']
 ];
+
+const PAUSED: Partial<Record<Permission, string>> = { edit: 'editing', run: 'running code' };
+
+/** That the host has switched something off for one's role, in words; null when that is not so. */
+export function pausedWords(room: IRoom, permission: Permission): string | null {
+  const role = room.me?.role;
+  const off = role && !room.permissions.includes(permission) && room.restrictions[role]?.includes(permission);
+  return off ? `The host has paused ${PAUSED[permission] ?? permission} for ${role}s.` : null;
+}
 
 export function capital(word: string): string {
   return word.charAt(0).toUpperCase() + word.slice(1);

@@ -1,5 +1,5 @@
 /** The list of people, their avatars, and who is typing. */
-import { type ReactNode, useEffect, useState } from 'react';
+import { type ReactNode, useEffect, useReducer, useState } from 'react';
 import { Icon } from '../icon';
 import { usePopover } from '../popover';
 import { useSignal } from '../react';
@@ -36,6 +36,8 @@ export function since(moment: string | null, now: number): string {
   return minutes < 60 ? `${minutes} min` : `${Math.floor(minutes / 60)} h ${minutes % 60} min`;
 }
 
+const FRESH_MS = 30_000;
+
 function presenceWords(person: IParticipant, now: number): string {
   if (!person.online) {
     return 'away';
@@ -49,9 +51,10 @@ function presenceWords(person: IParticipant, now: number): string {
 const HAND = 'M13 1.500a1.500 1.500 0 0 0-3 0V10H9V3.500a1.500 1.500 0 0 0-3 0v10l-2-2.300A1.700 1.700 0 0 0 1.400 13.400L6.500 20.500A6 6 0 0 0 11.400 23H13a6 6 0 0 0 6-6V5.500a1.500 1.500 0 0 0-3 0V10h-1V2.500a1.500 1.500 0 0 0-2-1z';
 const DOTS = 'M12 8a2 2 0 1 0 0-4 2 2 0 0 0 0 4zm0 2a2 2 0 1 0 0 4 2 2 0 0 0 0-4zm0 6a2 2 0 1 0 0 4 2 2 0 0 0 0-4z';
 
-export function PersonView(props: { person: IParticipant; children?: ReactNode }): JSX.Element {
+/** `now`: the server's time, in milliseconds. */
+export function PersonView(props: { person: IParticipant; now: number; children?: ReactNode }): JSX.Element {
   const { person } = props;
-  const words = presenceWords(person, Date.now());
+  const words = presenceWords(person, props.now);
   return (
     <li className="cp-person" data-testid="person" data-name={person.name} data-online={person.online} data-role={person.role} data-idle={person.idle}>
       <Avatar person={person} />
@@ -88,6 +91,11 @@ export interface IPeoplePanelProps {
 
 export function PeoplePanel(props: IPeoplePanelProps): JSX.Element {
   const { people, waiting, room, control } = props;
+  const [, refresh] = useReducer((count: number) => count + 1, 0);
+  useEffect(() => {
+    const timer = setInterval(refresh, FRESH_MS);
+    return () => clearInterval(timer);
+  }, []);
   const here = people.filter(person => person.online);
   const away = people.filter(person => !person.online);
   const me = people.find(person => person.you);
@@ -196,12 +204,12 @@ function OwnControls(props: { me: IParticipant; control: RoomControl }): JSX.Ele
 }
 
 function PersonRow(props: IPeoplePanelProps & { person: IParticipant }): JSX.Element {
-  const { person, room, follow } = props;
+  const { person, room, control, follow } = props;
   const manage = room.permissions.includes('manage') && !person.you && !person.owner;
   const mayFollow = follow !== undefined && !person.you && person.online;
   const following = follow?.target === person.id;
   return (
-    <PersonView person={person}>
+    <PersonView person={person} now={control.now()}>
       {mayFollow && (
         <button
           className="cp-button cp-small"

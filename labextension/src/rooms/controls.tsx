@@ -175,7 +175,7 @@ function Time(props: IPartProps): JSX.Element {
         <button className="cp-button" data-testid="more-time" onClick={() => more(0.5)}>
           +30 min
         </button>
-        <button className="cp-button" onClick={() => more(1)}>
+        <button className="cp-button" data-testid="more-time-hour" onClick={() => more(1)}>
           +1 h
         </button>
       </div>

@@ -82,7 +82,7 @@ function RoomItem(props: { room: IRoom; model: RoomsModel; actions: IRoomActions
           {room.online === 1 ? '1 person here' : `${room.online} people here`}
         </button>
         {room.waiting > 0 && <span className="cp-count" data-testid="room-waiting">{`${room.waiting} waiting`}</span>}
-        {open && <span className="cp-muted">{timeLeft(room, Date.now())}</span>}
+        {open && <span className="cp-muted">{timeLeft(room, model.control(room.id).now())}</span>}
       </div>
       {people && <Manage model={model} room={room} />}
       <div className="cp-room-actions">

@@ -44,6 +44,8 @@ export interface IProviderOptions {
   /** Address of the document's socket, without a query. */
   url: string;
   doc?: Y.Doc;
+  /** Whether the server sends news of the room on this socket: rights, people, the lobby. */
+  news?: boolean;
   /** More of the query, such as a token. */
   query?: Record<string, string>;
   makeSocket?: (url: string) => WebSocket;
@@ -74,7 +76,7 @@ export class Provider {
   constructor(options: IProviderOptions) {
     this.doc = options.doc ?? new Y.Doc();
     this.awareness = new awarenessProtocol.Awareness(this.doc);
-    const query = new URLSearchParams({ acks: '1', ...options.query });
+    const query = new URLSearchParams({ acks: '1', ...(options.news ? { news: '1' } : {}), ...options.query });
     this._url = `${options.url}?${query.toString()}`;
     this._makeSocket = options.makeSocket ?? (url => new WebSocket(url));
     this.doc.on('update', this._onUpdate);

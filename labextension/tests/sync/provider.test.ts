@@ -1,7 +1,7 @@
 import * as awarenessProtocol from 'y-protocols/awareness';
 import * as Y from 'yjs';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
-import { documentUrl, type Provider, type SyncStatus } from '../../src/sync/provider';
+import { documentUrl, Provider, type SyncStatus } from '../../src/sync/provider';
 import { FakeServer } from '../support/server';
 
 let server: FakeServer;
@@ -187,7 +187,7 @@ describe('a broken connection', () => {
 });
 
 describe('the end', () => {
-  const FINAL = [1009, 4400, 4401, 4403, 4404, 4410, 4411, 4412, 4413];
+  const FINAL = [1009, 4400, 4401, 4403, 4404, 4410, 4411, 4412, 4413, 4425];
 
   it.each(FINAL)('comes with close code %i, with the words of the server, and is not retried', code => {
     provider = server.connect();
@@ -205,6 +205,22 @@ describe('the end', () => {
     expect(provider.end).toBeNull();
     vi.advanceTimersByTime(400);
     expect(server.sockets).toHaveLength(2);
+  });
+
+  it('does not come with 4429, too many messages: that is tried again after five seconds', () => {
+    provider = server.connect();
+    type('a');
+    server.socket.end(4429);
+    expect(provider.status).toBe('offline');
+    expect(provider.end).toBeNull();
+    type('b');
+    vi.advanceTimersByTime(5_000);
+    expect(server.sockets).toHaveLength(1);
+    vi.advanceTimersByTime(400);
+    expect(server.sockets).toHaveLength(2);
+    server.accept();
+    expect(server.text).toBe('ab');
+    expect(provider.status).toBe('saved');
   });
 
   it('tells when edits did not reach the server', () => {
@@ -276,6 +292,11 @@ describe('awareness', () => {
     server.sendAwareness();
     expect(server.awareness.meta.size).toBe(before);
   });
+});
+
+it('asks for news of the room where they are wanted', () => {
+  provider = new Provider({ url: 'ws://codepad.test/runs/sync', news: true, query: { token: 't' }, makeSocket: server.makeSocket });
+  expect(server.socket.url).toBe('ws://codepad.test/runs/sync?acks=1&news=1&token=t');
 });
 
 it('hands on news of the room', () => {

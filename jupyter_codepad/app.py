@@ -51,14 +51,17 @@ from .settings import CodepadSettings
 from .storage import Database
 from .storage.tables import RoomRecord, utc_now
 from .sync import handlers as sync_handlers
-from .sync.collaboration import CollaborationHandler
+from .sync.collaboration import CollaborationHandler, LabSessions
+from .sync.document_room import DocumentRoom
 from .sync.forks import BoundedForkHandler, BoundedTimelineHandler, BoundedUndoRedoHandler
+from .sync.history import Limits
 from .sync.manager import DocumentManager
-from .sync.stock_rooms import StockRooms
+from .sync.memory_rooms import Copies
 from .sync.update_log import UpdateLog
 
 EVENTS = Path(__file__).parent / "events"
 ACTIVITY_SCHEMA = "https://events.jupyter.org/jupyter_codepad/activity/v1"
+CONFLICT_SCHEMA = "https://events.jupyter.org/jupyter_codepad/conflict/v1"
 
 API_ROUTES: list[Route] = [
     *room_handlers.ROUTES,
@@ -156,10 +159,15 @@ class CodepadApp(CodepadSettings):
         # jupyter-server only warns of a setting that cannot be, and would go on with the defaults:
         # a server whose owner wanted fewer rights for guests must not start with more.
         self.update_config(self.server.config)
-        self._events.register_event_schema(EVENTS / "activity.yaml")
+        for schema in ("activity", "conflict"):
+            self._events.register_event_schema(EVENTS / f"{schema}.yaml")
         state = Path(self.state_dir or Path(jupyter_data_dir()) / "codepad")
         self.database = Database(self.database_url or f"sqlite:///{state / 'codepad.sqlite'}")
-        self.update_log = UpdateLog(state / "updates.sqlite", log=self.log)
+        self.update_log = UpdateLog(
+            state / "updates.sqlite",
+            log=self.log,
+            limits=Limits(factor=self.history_factor, floor_bytes=self.history_floor_bytes),
+        )
         self.folders = RoomFolders(
             contents=self.server.contents_manager,
             file_ids=lambda: self.server.web_app.settings["file_id_manager"],
@@ -178,6 +186,8 @@ class CodepadApp(CodepadSettings):
             document_limit_bytes=self.document_limit_bytes,
             notebook_limit_bytes=self.notebook_limit_bytes,
             check_file=self.folders.require_regular,
+            socket_timeout_seconds=self.socket_timeout_seconds,
+            told=self._conflict_changed,
         )
         self.runs = RunManager(
             database=self.database,
@@ -328,14 +338,26 @@ class CodepadApp(CodepadSettings):
                 "jupyter-collaboration is not running here: rooms cannot open their pads."
             )
             return
-        stock_rooms = StockRooms(
-            extension.ywebsocket_server, copies_limit=self.document_copies_limit
+        copies = Copies(extension.ywebsocket_server, limit=self.document_copies_limit)
+        self.documents.dropped = copies.drop_of
+        extension.get_document = self.documents.collaboration_document
+        sessions = LabSessions(
+            self.server.root_dir, web_app.settings.get("collaborative_session_store_path")
         )
         for rule in _all_rules(web_app.default_router):
             if rule.target in COLLABORATION:
                 rule.target = COLLABORATION[rule.target]
-                ours = {"codepad": self, "stock_rooms": stock_rooms}
+                ours: dict[str, Any] = {"codepad": self, "copies": copies}
+                if rule.target is CollaborationHandler:
+                    ours["sessions"] = sessions
                 rule.target_kwargs = {**rule.target_kwargs, **ours}
+
+    def _conflict_changed(self, document: DocumentRoom) -> None:
+        """Tell everybody who can choose that there are two versions, or none any more."""
+        for client in document.shared.clients:
+            client.tell_conflict()
+        data = {"path": document.path, "open": document.conflict is not None}
+        self._events.emit(schema_id=CONFLICT_SCHEMA, data=data)
 
 
 def _starter(language_id: str) -> tuple[str, str, str]:

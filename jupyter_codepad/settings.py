@@ -131,8 +131,39 @@ class CodepadSettings(ExtensionApp):
         help="Copies of documents that jupyter-collaboration may keep at a time for its timelines "
         "and forks. The oldest timeline makes room for a new one; a fork beyond is refused.",
     )
+    send_buffer_bytes = Integer(
+        MIB,
+        config=True,
+        help="How much may wait for somebody who reads slower than others write, in bytes. They "
+        "are left out then, and get all that they missed in one piece once they have caught up.",
+    )
+    socket_timeout_seconds = Float(
+        90.0,
+        config=True,
+        help="After how long a connection from which nothing is heard, or to which nothing can be "
+        "sent, is given up, in seconds.",
+    )
+    history_factor = Float(
+        6.0,
+        config=True,
+        help="How much of a document's past is kept: so many times the size of its shared state. "
+        "Of what is older, only the state at some moments is left, fewer and fewer.",
+    )
+    history_floor_bytes = Integer(
+        MIB // 4, config=True, help="So much of a document's past is kept in any case, in bytes."
+    )
+    use_uvloop = Bool(
+        True,
+        config=True,
+        help="Run the server on the uvloop event loop where it is installed: faster with many "
+        "people. It must be set before the server starts to listen.",
+    )
     save_delay_seconds = Float(
-        1.0, config=True, help="Longest time between a change of a pad and its file, in seconds."
+        1.0,
+        config=True,
+        help="How long nobody types before a pad is written to its file, in seconds; while they "
+        "go on, it is written every ten times as long. Nothing depends on it: what was typed is on "
+        "disk long before, in the update log.",
     )
     cleanup_delay_seconds = Float(
         60.0, config=True, help="How long an unused document stays in memory, in seconds."

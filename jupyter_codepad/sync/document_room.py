@@ -1,12 +1,9 @@
-"""A pad's document room: as jupyter-collaboration has it, on our engine and log."""
+"""A document room: a file of the server as jupyter-collaboration shares it, on our engine."""
 
 from __future__ import annotations
 
 import asyncio
-import hashlib
-import json
-from collections.abc import AsyncIterator, Callable
-from difflib import SequenceMatcher
+from collections.abc import Callable
 from logging import Logger
 from typing import Any
 
@@ -16,107 +13,41 @@ from jupyter_events import EventLogger
 from jupyter_server_ydoc.loaders import FileLoader
 from jupyter_server_ydoc.rooms import DocumentRoom as StockDocumentRoom
 from jupyter_server_ydoc.utils import LogLevel, OutOfBandChanges
-from jupyter_ydoc import ydocs
-from pycrdt import Channel, Doc, Map, Text
+from jupyter_ydoc.yunicode import YUnicode
+from pycrdt import Text, UndoManager
 
-from .protocol import ProtocolError
+from .client import SyncClient
+from .conflicts import Conflict, Keep, Reason, conflict_over
+from .content import content_hash, first_history, histories, meet, outside_change, set_content
+from .merge import Content, merge
 from .shared_document import SharedDocument
+from .tidy import Tidy
+from .turns import Turns
 from .update_log import LoadedDocument, UpdateLog
 
 SAVE_RETRY_SECONDS = 5.0
-FIRST_CLIENT_ID_BITS = 32
+SAVE_DELAYS_AT_MOST = 10
+"""While people type on, the file is written once in so many save delays."""
 
+LONG_TAIL = 500
+"""Updates after the last checkpoint from which loading makes a new one."""
 
-def content_hash(content: Any) -> str:
-    """A hash of a document's content that is the same for what is shared and what is on disk.
-
-    Text is taken as it is; of a notebook, marks that are never shared (trust) are left out.
-    """
-    if isinstance(content, dict):
-        cells = [
-            {**cell, "metadata": {k: v for k, v in cell["metadata"].items() if k != "trusted"}}
-            for cell in content.get("cells", [])
-        ]
-        content = json.dumps({**content, "cells": cells}, sort_keys=True, ensure_ascii=False)
-    return hashlib.sha256(content.encode("utf-8", "surrogatepass")).hexdigest()
-
-
-def merge_outside_change(file_type: str, bases: list[list[bytes]], content: Any) -> bytes:
-    """The Yjs update that turns the document which the outside edit started from into ``content``.
-
-    ``bases``: what the file may have been before, each as its updates, newest last; after a crash
-    in the middle of a save there are several, and the one that ``content`` is most like is taken.
-    Applied to the live document the update brings in exactly what was changed outside, and keeps
-    what was typed in the meantime. Slow for large files: call it in a thread.
-    """
-    documents = []
-    for updates in bases:
-        ydoc: Doc[Any] = Doc()
-        for update in updates:
-            ydoc.apply_update(update)
-        documents.append(ydocs.get(file_type, ydocs["file"])(ydoc))
-    likeness = [_likeness(document.get(), content) for document in documents]
-    # Of equals the newest: max() returns the first, so look from the end.
-    best = max(reversed(range(len(documents))), key=likeness.__getitem__)
-    document = documents[best]
-    before = document.ydoc.get_state()
-    if isinstance(content, str):
-        edit_lines(document.ydoc.get("source", type=Text), content)
-    else:
-        document.set(content)
-    return bytes(document.ydoc.get_update(before))
-
-
-def edit_lines(text: Text, wanted: str) -> None:
-    """Turn a shared text into ``wanted`` by editing only the lines that differ.
-
-    Within a changed block the common beginning and end are left alone, so that what others type
-    beside the change stays where it is. Python's ``difflib`` finds the lines.
-    """
-    old_lines, new_lines = str(text).splitlines(True), wanted.splitlines(True)
-    matcher = SequenceMatcher(None, old_lines, new_lines, autojunk=False)
-    position = 0  # in UTF-8 bytes, as pycrdt counts
-    for tag, i1, i2, j1, j2 in matcher.get_opcodes():
-        old, new = "".join(old_lines[i1:i2]), "".join(new_lines[j1:j2])
-        if tag != "equal":
-            head = _shared_start(old, new)
-            tail = _shared_start(old[head:][::-1], new[head:][::-1])
-            start = position + len(old[:head].encode())
-            removed = old[head : len(old) - tail].encode()
-            if removed:
-                del text[start : start + len(removed)]
-            if added := new[head : len(new) - tail]:
-                text.insert(start, added)
-        position += len(new.encode())
-
-
-def _shared_start(one: str, other: str) -> int:
-    """How many characters two texts have in common at their beginning."""
-    for place, (a, b) in enumerate(zip(one, other, strict=False)):
-        if a != b:
-            return place
-    return min(len(one), len(other))
-
-
-def _likeness(one: Any, other: Any) -> float:
-    old, new = (
-        value if isinstance(value, str) else json.dumps(value, indent=0, sort_keys=True)
-        for value in (one, other)
-    )
-    return SequenceMatcher(None, old.splitlines(), new.splitlines(), autojunk=False).ratio()
+MERGE_TRIES = 5
 
 
 class DocumentRoom(StockDocumentRoom):  # type: ignore[misc]
-    """The in-memory document of a pad, shared by room pages and JupyterLab.
+    """The in-memory document of a file, shared by room pages and JupyterLab.
 
-    It takes the place of jupyter-collaboration's own room object, so that Lab's socket and ours
-    meet in one document. Differences: changes are logged before anybody is told they are saved; the
-    log and not the file decides what the document was when it is loaded again; the file is written
-    every ``save_delay`` seconds even while people type on; and an edit from outside is merged
-    instead of overwriting what is newer in the room.
+    It takes the place of jupyter-collaboration's own room object. Differences: changes are logged
+    before anybody is told they are saved; the log and not the file decides what the document was
+    when it is loaded again; an edit from outside is merged instead of overwriting what is newer,
+    and where that is not safe both sides are kept until somebody chooses; and who comes back with
+    a history that the log has lost neither loses nor doubles anything.
 
-    ``size_limit_bytes``: of the text, or of a notebook's whole state; ``check_file``: raises for a
-    path that must be neither read nor written.
+    ``save_delay``: seconds without a change after which the file is written (None: only when
+    somebody asks for it); ``size_limit_bytes``: for guests, of the text, or of a notebook's whole
+    state; ``check_file``: raises for a path that the pad of a room may be neither read from nor
+    written to; ``told``: called when a conflict has come up or is settled.
     """
 
     _task_group: Any
@@ -131,41 +62,82 @@ class DocumentRoom(StockDocumentRoom):  # type: ignore[misc]
         *,
         log: Logger,
         update_log: UpdateLog,
-        save_delay: float,
+        turns: Turns,
+        save_delay: float | None,
         size_limit_bytes: int,
         check_file: Callable[[str], None],
+        told: Callable[[DocumentRoom], None],
     ) -> None:
         super().__init__(
             room_id, file_format, file_type, file, events, None, log, save_delay=save_delay
         )
+        # The server never undoes: keeping each edit for it would grow without a bound.
+        self._document._undo_manager = UndoManager()
         self._update_log = update_log
+        self._tidy = Tidy(self._document)
         self.shared = SharedDocument(
             room_id,
             self.ydoc,
-            update_log=update_log,
+            turns=turns,
             log=log,
             clients=self.clients,
             size=self._size,
             size_limit_bytes=size_limit_bytes,
-            tidy=self._make_tidy,
+            tidy=self._tidy,
         )
+        self.shared.returned = self._returned
+        self.conflict: Conflict | None = None
         self._check_file = check_file
-        self._untidy: set[Callable[[], None]] = set()
+        self._told = told
         self._loading: asyncio.Task[None] | None = None
         self._save_lock = asyncio.Lock()
         self._save_timer: asyncio.TimerHandle | None = None
+        self._changed_at = self._unsaved_since = 0.0
         self._saved_hash = ""
+        self._untouched = False
+        self._autosave_wished = True
         self._closed = False
 
     @property
     def document(self) -> Any:
-        """The jupyter_ydoc document: text (``YUnicode``) or notebook (``YNotebook``)."""
+        """The jupyter_ydoc document: text (``YUnicode``), notebook (``YNotebook``), or another."""
         return self._document
 
+    @property
+    def closed(self) -> bool:
+        """Whether the document has been released and must be opened anew."""
+        return self._closed
+
+    @property
+    def loading(self) -> bool:
+        """Whether the document is being loaded just now."""
+        return self._loading is not None and not self._loading.done()
+
+    @property
+    def path(self) -> str:
+        """Where the file is now."""
+        return str(self._file.path)
+
+    def content(self) -> Content:
+        """What the document holds now."""
+        self.shared.flush()
+        content: Content = self._document.get()
+        return content
+
+    def guard(self, save_delay: float) -> None:
+        """From now on people who are not trusted write here too: the document is a room's pad."""
+        self._save_delay = save_delay
+        self._tidy.start(now=self.ready)
+
+    @property
+    def guarded(self) -> bool:
+        """Whether the document is the pad of a room."""
+        return self._tidy.on
+
     def _size(self) -> int:
-        if self._file_type == "notebook":
-            return len(self.ydoc.get_update())
-        return len(self.ydoc.get("source", type=Text))
+        if isinstance(self._document, YUnicode):
+            return len(self.ydoc.get("source", type=Text))
+        return len(self.ydoc.get_update())
 
     # -- the life of jupyter-collaboration's room, on our engine ----------------------------------
 
@@ -189,43 +161,42 @@ class DocumentRoom(StockDocumentRoom):  # type: ignore[misc]
             raise
 
     async def _load(self) -> None:
-        self._check_file(self._file.path)
+        self._look_at_file()
         model = await self._file.load_content(self._file_format, self._file_type)
         loaded = await self._update_log.load(self._room_id)
         if loaded.updates:
             for update in loaded.updates:
                 self.ydoc.apply_update(update)
             self.shared.start()
+            if loaded.conflict is not None:
+                self.conflict = Conflict.of(loaded.conflict)
             await self._reconcile(model["content"], loaded)
+            if len(loaded.updates) > LONG_TAIL:
+                self.make_checkpoint()
         else:
             self.shared.start()
-            self._load_first(model["content"])
+            self.ydoc.apply_update(first_history(self._file_type, model["content"]))
             await self._note_same(content_hash(model["content"]))
-        if self._file_type == "notebook":
-            self._remove_trust()
+            self._untouched = True
+        if self.guarded:
+            self._tidy.start(now=True)
+        self.shared.histories = histories(self.ydoc)
         self.ready = True
         self.ydoc_observed.set()
         self._emit(LogLevel.INFO, "initialize", "Room initialized")
         if content_hash(self._document.get()) != self._saved_hash:
             self._arm_save()
 
-    def _load_first(self, content: Any) -> None:
-        """Fill a document that the log does not know.
-
-        The Yjs client is derived from the content: if the log was lost, the same file gives the
-        same history and people who reconnect see nothing doubled; another content cannot collide.
-        """
-        digest = int(content_hash(content), 16)
-        source: Doc[Any] = Doc(client_id=digest >> (256 - FIRST_CLIENT_ID_BITS))
-        ydocs.get(self._file_type, ydocs["file"])(source).set(content)
-        self.ydoc.apply_update(source.get_update())
+    def _look_at_file(self) -> None:
+        if self.guarded:
+            self._check_file(self._file.path)
 
     async def stop(self) -> None:
         """Write the file a last time and end; the log keeps everything in any case."""
         if self._closed:
             return
         self._closed = True
-        if self.ready:
+        if self.ready and (self.guarded or self._autosave):
             await self.save()
         self._disarm_save()
         self.shared.stop()
@@ -240,20 +211,11 @@ class DocumentRoom(StockDocumentRoom):  # type: ignore[misc]
         """The file was deleted on purpose: do not write it again."""
         self.ready_event = Event()
 
-    async def serve(self, channel: Channel) -> None:
-        """Serve a socket of jupyter-collaboration's handler until it closes."""
-        self.shared.attach(channel)  # type: ignore[arg-type]
-        try:
-            messages: AsyncIterator[bytes] = channel.__aiter__()
-            async for message in messages:
-                try:
-                    self.shared.receive(channel, message)  # type: ignore[arg-type]
-                except ProtocolError as error:
-                    self.log.warning("A frame in %s was refused: %s", self._room_id, error)
-                    channel.close(4400, str(error))  # type: ignore[attr-defined]
-                    break
-        finally:
-            self.shared.detach(channel)  # type: ignore[arg-type]
+    def make_checkpoint(self) -> None:
+        """Let the log keep the whole state, and less of what led to it."""
+        if self.ready and not self._closed:
+            self.shared.flush()
+            self._update_log.checkpoint(self._room_id, self.ydoc.get_update())
 
     # -- the file ---------------------------------------------------------------------------------
 
@@ -264,48 +226,42 @@ class DocumentRoom(StockDocumentRoom):  # type: ignore[misc]
             if self._document.path != self._file.path:  # only the server says where the file is
                 self._document.path = self._file.path
             return
-        if target == "source" and any(
-            not isinstance(d.get("insert", ""), str) for d in event.delta
-        ):
-            self._untidy.add(self._remove_embeds)
-        if target == "cells" and any(part.path[-1:] != ["source"] for part in event):
-            self._untidy.add(self._remove_trust)
+        self._untouched = False
+        self._tidy.changed(target, event)
         self._arm_save()
 
-    def _make_tidy(self) -> None:
-        """Take out what came in since the last time and nobody may see, not even for a moment."""
-        while self._untidy:
-            self._untidy.pop()()
-
-    def _remove_trust(self) -> None:
-        """Trust no cell of a room: JupyterLab would run what anybody has put into its output.
-
-        A cell stays untrusted for the host too, because its output can be written by a guest later.
-        """
-        with self.ydoc.transaction():
-            for cell in self._document.ycells:
-                metadata = cell.get("metadata")
-                if isinstance(metadata, Map):
-                    if "trusted" in metadata:
-                        del metadata["trusted"]
-                elif isinstance(metadata, dict) and "trusted" in metadata:
-                    cell["metadata"] = Map({k: v for k, v in metadata.items() if k != "trusted"})
-
-    def _remove_embeds(self) -> None:
-        """Take objects out of a text: no editor of code can show one, and some break on it."""
-        text = self.ydoc.get("source", type=Text)
-        position = 0
-        with self.ydoc.transaction():
-            for value, _attributes in text.diff():
-                if isinstance(value, str):
-                    position += len(value.encode())
-                else:
-                    del text[position : position + 1]
-
     def _arm_save(self, delay: float | None = None) -> None:
-        if self._save_timer is None and not self._closed:
-            seconds = self._save_delay if delay is None else delay
-            self._save_timer = asyncio.get_running_loop().call_later(seconds, self._save_to_disc)
+        loop = asyncio.get_running_loop()
+        self._changed_at = loop.time()
+        if self._save_timer is not None or self._closed:
+            return
+        if delay is None:
+            delay = self._save_delay
+            self._unsaved_since = self._changed_at
+        if delay is not None:
+            self._save_timer = loop.call_later(delay, self._save_is_due)
+
+    def _save_is_due(self) -> None:
+        """Save once nobody has typed for a moment, or when it has been long enough."""
+        self._save_timer = None
+        loop = asyncio.get_running_loop()
+        if self._save_delay is not None:
+            quiet = self._changed_at + self._save_delay
+            latest = self._unsaved_since + SAVE_DELAYS_AT_MOST * self._save_delay
+            due = min(quiet, latest)
+            if due > loop.time() + self._save_delay / 20:
+                self._save_timer = loop.call_at(due, self._save_is_due)
+                return
+        if self.guarded or self._autosave:
+            self._save_to_disc()
+
+    @property
+    def _autosave(self) -> bool:
+        """Whether JupyterLab's users want their file written by itself: one of them is enough."""
+        wishes = [state.get("autosave", True) for state in self.shared.states.all]
+        if wishes:
+            self._autosave_wished = any(wishes)
+        return self._autosave_wished
 
     def _disarm_save(self) -> None:
         if self._save_timer is not None:
@@ -323,18 +279,20 @@ class DocumentRoom(StockDocumentRoom):  # type: ignore[misc]
     async def save(self) -> None:
         """Write the document to its file, unless the file has that content already.
 
-        A file that was changed outside is merged first and written after. Failures are logged,
-        told to Lab as an event and tried again; the log has everything meanwhile.
+        A file that was changed outside is merged first and written after; while somebody has to
+        choose between two versions it is left alone. Failures are logged, told to Lab as an event
+        and tried again; the log has everything meanwhile.
         """
         async with self._save_lock:
             self._disarm_save()
-            self.shared.flush()
-            content = self._document.get()
+            if self.conflict is not None and self.conflict.reason is Reason.FILE_CHANGED:
+                return
+            content = self.content()
             now_hash = content_hash(content)
             if now_hash == self._saved_hash:
                 return
             try:
-                self._check_file(self._file.path)
+                self._look_at_file()
                 await self._update_log.note_save(self._room_id, now_hash, confirmed=False)
                 saved = await self._file.maybe_save_content(
                     {"format": self._file_format, "type": self._file_type, "content": content}
@@ -343,17 +301,20 @@ class DocumentRoom(StockDocumentRoom):  # type: ignore[misc]
                 await self._merge_outside()
                 self._arm_save(0.0)
             except Exception as error:  # the contents manager may raise anything
-                message = f"Error saving file: {self._file_id_words()}\n{error!r}"
-                self.log.error(message)
-                self._emit(LogLevel.ERROR, None, message)
+                self._say_failed("saving", error)
                 self._arm_save(SAVE_RETRY_SECONDS)
             else:
                 if saved is not None:
                     await self._note_saved(now_hash)
                     self._tell_saved(saved["hash"])
 
-    def _file_id_words(self) -> str:
-        return str(self._file.file_id)
+    def _say_failed(self, doing: str, error: Exception) -> None:
+        message = f"Error {doing} file: {self._file.file_id}\n{error!r}"
+        self.log.error(message)
+        try:
+            self._emit(LogLevel.ERROR, None, message)
+        except RuntimeError:  # the file has no path any more
+            return
 
     def _tell_saved(self, file_hash: str) -> None:
         with self.ydoc.transaction():
@@ -361,8 +322,6 @@ class DocumentRoom(StockDocumentRoom):  # type: ignore[misc]
                 self._document.dirty = False
             if self._document.hash != file_hash:
                 self._document.hash = file_hash
-        # The server never undoes: keeping each edit for it would grow without a bound.
-        self._document.undo_manager.clear()
 
     async def _note_saved(self, now_hash: str) -> None:
         await self._update_log.note_save(self._room_id, now_hash, confirmed=True)
@@ -374,6 +333,8 @@ class DocumentRoom(StockDocumentRoom):  # type: ignore[misc]
         await self._update_log.note_save(self._room_id, now_hash, confirmed=False)
         await self._note_saved(now_hash)
 
+    # -- changes from outside ---------------------------------------------------------------------
+
     async def _on_outofband_change(self) -> None:
         async with self._save_lock:
             await self._merge_outside()
@@ -381,33 +342,100 @@ class DocumentRoom(StockDocumentRoom):  # type: ignore[misc]
 
     async def _merge_outside(self) -> None:
         try:
-            self._check_file(self._file.path)
+            self._look_at_file()
             model = await self._file.load_content(self._file_format, self._file_type)
         except Exception as error:  # the contents manager may raise anything
-            message = f"Error loading content from file: {self._file_id_words()}\n{error!r}"
-            self.log.error(message)
-            self._emit(LogLevel.ERROR, None, message)
+            self._say_failed("loading content from", error)
             return
         await self._reconcile(model["content"], await self._update_log.load(self._room_id))
 
     async def _reconcile(self, content: Any, loaded: LoadedDocument) -> None:
         """Bring in what somebody else wrote into the file, if they did."""
         disk_hash = content_hash(content)
-        if disk_hash == content_hash(self._document.get()):
+        if disk_hash == content_hash(self.content()):
             await self._note_same(disk_hash)
+            await self._settle_if_file()
             return
-        if loaded.save_with(disk_hash) is not None:
-            self._saved_hash = disk_hash  # an older state of our own: the file is just behind
+        if self.conflict is not None and self.conflict.hash == disk_hash:
+            self._saved_hash = disk_hash
             return
-        last = max((i for i, save in enumerate(loaded.saves) if save.confirmed), default=0)
+        if loaded.wrote(disk_hash):
+            self._saved_hash = disk_hash  # a state of our own: the file is just behind
+            await self._settle_if_file()
+            return
         bases = [
-            await self._update_log.load_until(self._room_id, save.seq)
-            for save in loaded.saves[last:]
+            await self._update_log.load_until(self._room_id, save.seq) for save in loaded.bases
         ] or [loaded.updates]
-        update = await asyncio.to_thread(merge_outside_change, self._file_type, bases, content)
+        update, base = await asyncio.to_thread(outside_change, self._file_type, bases, content)
+        mine, unsafe = self.content(), True
+        for _ in range(MERGE_TRIES):
+            unsafe = (await asyncio.to_thread(merge, base, mine, content))[1]
+            before, mine = mine, self.content()
+            if mine == before:
+                break
+        self._saved_hash = disk_hash
+        if unsafe:
+            await self._raise_conflict(
+                Conflict.now(Reason.FILE_CHANGED, content, base=base, hash=disk_hash)
+            )
+            return
         self.ydoc.apply_update(update)
         self.shared.flush()
         # Known from now on: after a crash before the next save it must not be merged once more.
         await self._update_log.note_save(self._room_id, disk_hash, confirmed=False)
-        self._saved_hash = disk_hash
+        await self._note_saved(disk_hash)
+        await self._settle_if_file()
         self._emit(LogLevel.INFO, "overwrite", "The file was changed outside; merged.")
+
+    async def _raise_conflict(self, conflict: Conflict) -> None:
+        self.conflict = conflict
+        await self._update_log.note_conflict(self._room_id, conflict.stored())
+        self._told(self)
+
+    async def _settle_if_file(self) -> None:
+        """A conflict with the file is over when the file is something else again."""
+        if self.conflict is not None and self.conflict.reason is Reason.FILE_CHANGED:
+            self.conflict = None
+            await self._update_log.note_conflict(self._room_id, None)
+            self._told(self)
+
+    async def settle(self, conflict_id: str, keep: Keep) -> None:
+        """Go on with one of two versions, or both. Raises ``errors.Conflict`` when that is over."""
+        async with self._save_lock:
+            conflict = self.conflict
+            if conflict is None or conflict.id != conflict_id:
+                raise conflict_over()
+            mine = self.content()
+            wanted = await asyncio.to_thread(conflict.settled, keep, mine)
+            self.conflict = None
+            if wanted != mine:
+                set_content(self._document, wanted)
+            await self.shared.durable()
+            await self._update_log.note_conflict(self._room_id, None)
+            self._told(self)
+        self._arm_save(0.0)
+
+    # -- who comes back with a history that is not ours -------------------------------------------
+
+    def _returned(self, client: SyncClient, state: bytes) -> bytes | None:
+        """Bring together what a client has and what we have; returns what only it needs."""
+        meeting = meet(self._file_type, self.ydoc.get_update(), state, untouched=self._untouched)
+        if not client.may_edit:
+            return meeting.theirs_emptied
+        self.ydoc.apply_update(meeting.update)
+        self.shared.histories |= histories(self.ydoc)
+        if meeting.apart is not None:
+            self._keep_apart(client, meeting.apart, meeting.ours_went)
+        return None
+
+    def _keep_apart(self, client: SyncClient, other: Content, is_file: bool) -> None:
+        conflict = Conflict.now(
+            Reason.FILE_CHANGED if is_file else Reason.OLD_CLIENT,
+            other,
+            base=None,
+            hash=content_hash(other),
+            who=None if is_file else str(client.user.get("display_name") or client.author),
+        )
+        task = asyncio.create_task(self._raise_conflict(conflict))
+        self._background_tasks.add(task)
+        task.add_done_callback(self._background_tasks.discard)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from logging import Logger
 from typing import Any
 
@@ -15,8 +15,11 @@ from tornado.web import HTTPError
 from ..errors import Conflict, NotFound, Unavailable
 from ..rooms.manager import RoomManager
 from ..storage.tables import RoomRecord
+from .content import built
 from .document_room import DocumentRoom
+from .memory_rooms import MemoryRoom
 from .shared_document import SharedDocument
+from .turns import Turns
 from .update_log import UpdateLog
 
 PAD = "pad"
@@ -31,15 +34,27 @@ def log_key(room_id: str, name: str) -> str:
     return f"codepad:{room_id}:{name}"
 
 
-class DocumentManager:
-    """Opens, keeps and releases the documents of rooms.
+async def _nobody_asks(key: str) -> None:
+    return None
 
-    Responsible for: one live document for each pad, the same that JupyterLab's collaboration socket
-    uses; the server-written run document of each room; releasing both when nobody uses them.
+
+def pad_key(room: RoomRecord) -> str:
+    """jupyter-collaboration's room id of a room's pad."""
+    form, kind = PAD_FORMATS[room.pad_type]
+    return f"{form}:{kind}:{room.pad_file_id}"
+
+
+class DocumentManager:
+    """Opens, keeps and releases shared documents.
+
+    Responsible for: one live document for each file of the server that is open, the same for
+    JupyterLab and for the room whose pad it is; the server-written run document of each room;
+    releasing both when nobody uses them.
 
     ``collaboration``: gives jupyter-collaboration's server extension (it may load after us);
-    ``cleanup_seconds``: how long a document nobody is connected to stays in memory; ``check_file``:
-    raises for a path that must be neither read nor written.
+    ``cleanup_seconds``: how long a pad nobody is connected to stays in memory; ``check_file``:
+    raises for a path that a pad must be neither read from nor written to; ``told``: called when a
+    document has a new conflict, or none any more.
     """
 
     def __init__(
@@ -55,10 +70,13 @@ class DocumentManager:
         document_limit_bytes: int,
         notebook_limit_bytes: int,
         check_file: Callable[[str], None],
+        socket_timeout_seconds: float,
+        told: Callable[[DocumentRoom], None],
     ) -> None:
         self._rooms = rooms
         self._notebook_limit = notebook_limit_bytes
         self._check_file = check_file
+        self._told = told
         self._update_log = update_log
         self._collaboration = collaboration
         self._events = events
@@ -68,19 +86,33 @@ class DocumentManager:
         self._size_limit = 2 * document_limit_bytes
         self._runs: dict[str, SharedDocument] = {}
         self._runs_lock = asyncio.Lock()
+        self.turns = Turns(update_log, timeout_seconds=socket_timeout_seconds)
+        self.dropped: Callable[[str], Awaitable[None]] = _nobody_asks
+        update_log.wants_checkpoint = self._make_checkpoint
 
     async def stop(self) -> None:
-        """Write every pad's file a last time and stop."""
+        """Write every file a last time and stop."""
         extension = self._collaboration()
         if extension is not None:
             rooms = list(extension.ywebsocket_server.rooms.values())
-            pads = [room for room in rooms if isinstance(room, DocumentRoom)]
-            await asyncio.gather(*(room.stop() for room in pads), return_exceptions=True)
+            ours = [room for room in rooms if isinstance(room, DocumentRoom | MemoryRoom)]
+            await asyncio.gather(*(room.stop() for room in ours), return_exceptions=True)
         for document in self._runs.values():
             document.stop()
         self._runs.clear()
 
-    # -- pads -------------------------------------------------------------------------------------
+    def _make_checkpoint(self, key: str) -> None:
+        extension = self._collaboration()
+        room = extension.ywebsocket_server.rooms.get(key) if extension is not None else None
+        if isinstance(room, DocumentRoom):
+            room.make_checkpoint()
+            return
+        for document in self._runs.values():
+            if document.document_id == key:
+                document.flush()
+                self._update_log.checkpoint(key, document.ydoc.get_update())
+
+    # -- documents of files -----------------------------------------------------------------------
 
     async def pad_room(self, key: str) -> RoomRecord | None:
         """The room whose pad jupyter-collaboration's room id ``format:type:file_id`` is, if any."""
@@ -102,67 +134,125 @@ class DocumentManager:
         Raises ``NotFound`` when the file is gone, ``Conflict`` when it cannot be read, and
         ``Unavailable`` where jupyter-collaboration does not run.
         """
-        extension = self._extension()
-        form, kind = PAD_FORMATS[room.pad_type]
-        key = f"{form}:{kind}:{room.pad_file_id}"
-        async with extension._room_locks[key]:
-            document = await self._document_room(extension, key, form, kind, room.pad_file_id)
+        key = pad_key(room)
+        try:
+            return await self.open(key, guarded=True)
+        except HTTPError as error:
+            if error.status_code == 404:
+                raise NotFound("pad_gone", "This pad's file is gone.") from error
+            raise Conflict("pad_unreadable", "This pad's file cannot be read.") from error
+
+    async def open(self, key: str, *, guarded: bool) -> DocumentRoom:
+        """The live document of a file, loaded if it was not; ``guarded``: it is a room's pad.
+
+        Raises ``tornado.web.HTTPError`` when the file cannot be read.
+        """
+        while True:
+            room = await self.live_room(key, guarded=guarded)
+            assert isinstance(room, DocumentRoom)
             try:
-                await document.initialize()
-            except HTTPError as error:
-                await self._drop(extension, document)
-                if error.status_code == 404:
-                    raise NotFound("pad_gone", "This pad's file is gone.") from error
-                raise Conflict("pad_unreadable", "This pad's file cannot be read.") from error
-        return document
+                await room.initialize()
+            except HTTPError:
+                async with self._extension()._room_locks[key]:
+                    if not room.clients:
+                        await self._drop(self._extension(), room)
+                raise
+            if not room.closed:  # nobody had it long enough to release it meanwhile
+                return room
 
     async def save_pad(self, room: RoomRecord) -> None:
         """Write a pad that is open into its file now."""
-        form, kind = PAD_FORMATS[room.pad_type]
-        extension = self._collaboration()
-        key = f"{form}:{kind}:{room.pad_file_id}"
-        document = extension.ywebsocket_server.rooms.get(key) if extension is not None else None
-        if isinstance(document, DocumentRoom) and document.ready:
+        document = self.live_document(pad_key(room))
+        if document is not None and document.ready:
             await document.save()
 
-    async def prepare_collaboration_room(self, key: str) -> None:
-        """Make our document room for a pad before jupyter-collaboration's handler looks for it."""
-        extension = self._extension()
-        form, kind, file_id = key.split(":", 2)
-        async with extension._room_locks[key]:
-            await self._document_room(extension, key, form, kind, file_id)
+    def live_document(self, key: str) -> DocumentRoom | None:
+        """The document with this key, if it is in memory."""
+        extension = self._collaboration()
+        document = extension.ywebsocket_server.rooms.get(key) if extension is not None else None
+        return document if isinstance(document, DocumentRoom) else None
 
-    async def _document_room(
-        self, extension: YDocExtension, key: str, form: str, kind: str, file_id: str
-    ) -> DocumentRoom:
+    async def live_room(self, key: str, *, guarded: bool) -> DocumentRoom | MemoryRoom:
+        """The room with a key of jupyter-collaboration's, made if there is none, maybe not loaded.
+
+        ``guarded``: it is the pad of a room. Raises ``NotFound`` when the file is gone,
+        ``Unavailable`` where jupyter-collaboration does not run.
+        """
+        extension = self._extension()
         server = extension.ywebsocket_server
-        if not server.started.is_set():
-            extension._codepad_server_task = asyncio.create_task(server.start())
-            await server.started.wait()
-        if server.room_exists(key):
-            existing = server.rooms[key]
-            if isinstance(existing, DocumentRoom):
-                return existing
-            raise Conflict("pad_in_use", "This pad is open outside of its room. Close it first.")
+        async with extension._room_locks[key]:
+            if not server.started.is_set():
+                extension._codepad_server_task = asyncio.create_task(server.start())
+                await server.started.wait()
+            room = server.rooms.get(key)
+            if room is None:
+                room = self._new_room(extension, key)
+                await server.start_room(room)
+                server.add_room(key, room)
+            elif not isinstance(room, DocumentRoom | MemoryRoom):
+                raise Conflict(
+                    "in_use", "Another extension of this server has this document open. Close it."
+                )
+            if isinstance(room, DocumentRoom):
+                if guarded:
+                    room.guard(self._save_delay)
+                self.keep(room)
+                self.release(room)
+        return room
+
+    def _new_room(self, extension: YDocExtension, key: str) -> DocumentRoom | MemoryRoom:
+        if key.count(":") < 2:
+            return MemoryRoom(key, turns=self.turns, log=self._log, read_only=True)
+        form, kind, file_id = key.split(":", 2)
         try:
             loader = extension.file_loaders[file_id]
+            return DocumentRoom(
+                key,
+                form,
+                kind,
+                loader,
+                self._events,
+                log=self._log,
+                update_log=self._update_log,
+                turns=self.turns,
+                save_delay=extension.document_save_delay,
+                size_limit_bytes=self._notebook_limit if kind == "notebook" else self._size_limit,
+                check_file=self._check_file,
+                told=self._told,
+            )
         except RuntimeError as error:
             raise NotFound("pad_gone", "This pad's file is gone.") from error
-        room = DocumentRoom(
-            key,
-            form,
-            kind,
-            loader,
-            self._events,
-            log=self._log,
-            update_log=self._update_log,
-            save_delay=self._save_delay,
-            size_limit_bytes=self._notebook_limit if kind == "notebook" else self._size_limit,
-            check_file=self._check_file,
-        )
-        await server.start_room(room)
-        server.add_room(key, room)
-        return room
+
+    async def collaboration_document(
+        self,
+        *,
+        path: str | None = None,
+        content_type: str | None = None,
+        file_format: str | None = None,
+        room_id: str | None = None,
+        copy: bool = True,
+        create: bool = False,
+    ) -> Any:
+        """``YDocExtension.get_document`` on our documents, for other extensions of the server."""
+        if room_id is None:
+            if path is None or content_type is None or file_format is None:
+                raise ValueError("Give a room_id, or path, content_type and file_format.")
+            extension = self._extension()
+            file_id = extension.serverapp.web_app.settings["file_id_manager"].index(path)
+            room_id = f"{file_format}:{content_type}:{file_id}"
+        elif path is not None or content_type is not None or file_format is not None:
+            raise ValueError("Give a room_id, or path, content_type and file_format.")
+        document = self.live_document(room_id)
+        if document is None and create:
+            guarded = await self.pad_room(room_id) is not None
+            document = await self.open(room_id, guarded=guarded)
+        if document is None:
+            return None
+        await document.initialize()
+        if not copy:
+            return document.document
+        document.shared.flush()
+        return built(document.file_type, [document.ydoc.get_update()])
 
     def _extension(self) -> YDocExtension:
         extension = self._collaboration()
@@ -177,24 +267,34 @@ class DocumentManager:
         """Somebody connected: do not release the document."""
         if document.cleaner is not None:
             document.cleaner.cancel()
+            document.cleaner = None
 
     def release(self, document: DocumentRoom) -> None:
         """Somebody left: release the document after a while, unless somebody is there by then."""
-        if not document.clients:
-            self.keep(document)
-            document.cleaner = asyncio.create_task(self._release_later(document))
+        if document.clients:
+            return
+        self.keep(document)
+        delay = self._cleanup_seconds
+        if not document.guarded:
+            delay = self._extension().document_cleanup_delay
+        if delay is not None:
+            document.cleaner = asyncio.create_task(self._release_later(document, delay))
 
-    async def _release_later(self, document: DocumentRoom) -> None:
-        await asyncio.sleep(self._cleanup_seconds)
+    async def _release_later(self, document: DocumentRoom, delay: float) -> None:
+        await asyncio.sleep(delay)
         extension = self._extension()
         async with extension._room_locks[document.room_id]:
-            if not document.clients:
+            if not document.clients and not document.loading:
                 await self._drop(extension, document)
+        if not document.closed:
+            self.release(document)
 
     async def _drop(self, extension: YDocExtension, document: DocumentRoom) -> None:
         if extension.ywebsocket_server.rooms.get(document.room_id) is document:
             del extension.ywebsocket_server.rooms[document.room_id]
+        document.cleaner = None
         await document.stop()
+        await self.dropped(document.room_id)
         file_id = document.room_id.split(":", 2)[2]
         if file_id in extension.file_loaders and (
             extension.file_loaders[file_id].number_of_subscriptions == 0
@@ -206,7 +306,9 @@ class DocumentManager:
     async def pad_source(self, room_id: str, cell_id: str | None) -> str:
         """The code to run: the whole text of a file pad, or one cell of a notebook pad."""
         room = await self._room(room_id)
-        document = (await self.open_pad(room)).document
+        pad = await self.open_pad(room)
+        pad.shared.flush()
+        document = pad.document
         if cell_id is None:
             return str(document.get())
         return str(self._cell(document, cell_id)["source"])
@@ -239,7 +341,7 @@ class DocumentManager:
                 for update in (await self._update_log.load(key)).updates:
                     ydoc.apply_update(update)
                 document = SharedDocument(
-                    key, ydoc, update_log=self._update_log, log=self._log, read_only=True
+                    key, ydoc, turns=self.turns, log=self._log, read_only=True
                 )
                 document.start()
                 self._runs[room_id] = document
@@ -259,11 +361,9 @@ class DocumentManager:
         """Remove the logs of a deleted room; the pad's own goes only when its file went."""
         await self._update_log.forget(log_key(room.id, RUNS))
         if with_pad:
-            form, kind = PAD_FORMATS[room.pad_type]
-            key = f"{form}:{kind}:{room.pad_file_id}"
-            extension = self._extension()
-            document = extension.ywebsocket_server.rooms.get(key)
-            if isinstance(document, DocumentRoom):
+            key = pad_key(room)
+            document = self.live_document(key)
+            if document is not None:
                 document.file_is_gone()
-                await self._drop(extension, document)
+                await self._drop(self._extension(), document)
             await self._update_log.forget(key)

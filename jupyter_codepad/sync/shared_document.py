@@ -3,30 +3,36 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from logging import Logger
-from typing import Any, Protocol
+from typing import Any
 
 from pycrdt import Doc, TransactionEvent, merge_updates
 
-from .awareness import page_state
+from .. import metrics
+from .client import DocumentFull, SyncClient
+from .connection import binary_frame
 from .protocol import (
-    AwarenessEntry,
+    KEEP_ALIVE,
     Kind,
     ProtocolError,
     Reader,
     SyncStep,
-    ack_frame,
-    awareness_frame,
     check_counts,
     read_awareness,
     sync_frame,
 )
-from .update_log import Update, UpdateLog
+from .states import StateRelay
+from .turns import Turns
+from .update_log import Update
 
 NOTHING = b"\x00\x00"
 """The Yjs update that changes nothing."""
 
+NO_STATE = b"\x00"
+"""The state vector of an empty document."""
+
+UPDATE_HEAD = bytes((Kind.SYNC, SyncStep.UPDATE))
 SERVER = "server"
 SMALL_UPDATE_BYTES = 1024
 """Updates below this may go a little over the limit: deletions are small."""
@@ -35,35 +41,7 @@ AWARENESS_ENTRIES_LIMIT = 64
 LAB_AWARENESS_ENTRIES_LIMIT = 4096
 """JupyterLab repeats what it has heard of everybody in the room."""
 
-
-class SyncClient(Protocol):
-    """What a socket is to a document."""
-
-    author: str
-    """Participant id, written into the update log."""
-    may_edit: bool
-    """Asked for every frame: it may change while the socket is open."""
-    wants_acks: bool
-    trusted: bool
-    """A JupyterLab of this server's users: no size limit, free awareness states."""
-    awareness_user: dict[str, Any]
-    """Who this is, as the server knows it; replaces what the client says in its awareness."""
-    client_id: int | None
-    """The one Yjs client this socket speaks for, learnt from its first awareness frame."""
-    updates_received: int
-
-    def queue(self, frame: bytes) -> None:
-        """Queue a frame; never raises, never waits."""
-
-    def did_something(self) -> None:
-        """The person has just typed, moved or looked elsewhere."""
-
-    def edit_refused(self) -> None:
-        """A change was dropped because this person may not edit (any more)."""
-
-
-class DocumentFull(ProtocolError):
-    """An update would make the document larger than it may become."""
+KEEP_ALIVE_FRAME = binary_frame(KEEP_ALIVE)
 
 
 class SharedDocument:
@@ -71,11 +49,13 @@ class SharedDocument:
 
     In one turn all changes are merged, handed to the update log and framed once; the same bytes go
     to every client but a lone sender. Awareness is relayed to the others only, and a client can
-    only speak for the one Yjs client id it came with, under the name the server knows.
+    only speak for the one Yjs client id it came with, under the name the server knows. A client
+    that reads too slowly is left out until it has caught up, then gets all it missed in one update.
 
-    ``document_id``: key in the update log; ``read_only``: no client may ever change it;
-    ``size_limit_bytes``: state plus a new update may not be larger (None: no limit);
-    ``tidy``: takes out what nobody may see, called before anything of the document is sent.
+    ``document_id``: key in the update log; ``logged``: whether changes are written there at all;
+    ``read_only``: no client may ever change it; ``size_limit_bytes``: ``size()`` plus a new update
+    may not be larger (None: no limit); ``tidy``: takes out what nobody may see, called before
+    anything of the document is sent.
     """
 
     def __init__(
@@ -83,9 +63,10 @@ class SharedDocument:
         document_id: str,
         ydoc: Doc[Any],
         *,
-        update_log: UpdateLog,
+        turns: Turns,
         log: Logger,
         clients: set[Any] | None = None,
+        logged: bool = True,
         read_only: bool = False,
         size: Callable[[], int] | None = None,
         size_limit_bytes: int | None = None,
@@ -94,28 +75,37 @@ class SharedDocument:
         self.document_id = document_id
         self.ydoc = ydoc
         self.clients: set[SyncClient] = clients if clients is not None else set()
-        self._update_log = update_log
-        self._log = log
+        self.histories: set[int] = set()
+        self.returned: Callable[[SyncClient, bytes], bytes | None] | None = None
+        self.edited: Callable[[], None] | None = None
+        self._turns = turns
+        self.log = log
+        self._logged = logged
         self._read_only = read_only
         self._size = size
         self._size_limit = size_limit_bytes
         self._size_at_most = size_limit_bytes or 0
         self._tidy = tidy
         self._subscription: Any = None
-        self._source: SyncClient | None = None
-        self._turn: list[tuple[bytes, SyncClient | None]] = []
-        self._acks_wanted: set[SyncClient] = set()
-        self._states: dict[int, AwarenessEntry] = {}
-        self._states_turn: dict[int, SyncClient | None] = {}
-        self._scheduled = False
+        self._inbox: list[tuple[bytes, SyncClient]] = []
+        self._whole: set[int] = set()
+        self._own: list[bytes] = []
+        self._acks: list[SyncClient] = []
+        self._since = 0.0
+        self._in_turn = False
+        self._applying = False
+        self.states = StateRelay(self.clients, soon=lambda: turns.soon(self))
 
     def start(self) -> None:
         """Begin to log and relay changes; what is in the document already is not logged."""
         self._subscription = self.ydoc.observe(self._changed)
+        self._turns.add(self)
 
     def stop(self) -> None:
         """Flush and stop relaying."""
         self.flush()
+        self._turns.remove(self)
+        self.states.stop()
         if self._subscription is not None:
             self.ydoc.unobserve(self._subscription)
             self._subscription = None
@@ -123,72 +113,103 @@ class SharedDocument:
     # -- clients ----------------------------------------------------------------------------------
 
     def attach(self, client: SyncClient) -> None:
-        """Greet a new client: our state vector, and what the others are doing."""
+        """Take in a new client; it is greeted when it says what it has already."""
         self.clients.add(client)
-        client.queue(sync_frame(SyncStep.STATE, self.ydoc.get_state()))
-        if self._states:
-            client.queue(awareness_frame(list(self._states.values())))
+        self.states.greet(client)
 
     def detach(self, client: SyncClient) -> None:
         """Forget a client and tell the others that it is gone."""
         self.clients.discard(client)
-        self._acks_wanted.discard(client)
-        client_id = client.client_id
-        if client_id is not None and self._spoken_by(client_id) is None:
-            entry = self._states.pop(client_id, None)
-            if entry is not None:
-                gone = AwarenessEntry(client_id, entry.clock + 1, None)
-                self._broadcast(awareness_frame([gone]), but=None)
+        self.states.leave(client)
 
     def receive(self, client: SyncClient, frame: bytes) -> None:
         """Handle one frame of a client. Raises ``ProtocolError`` when it cannot be read."""
+        if frame[:2] == UPDATE_HEAD and len(frame) > 2 and frame[2] < 128:
+            content = frame[3 : 3 + frame[2]]
+            if len(content) != frame[2]:
+                raise ProtocolError("the frame is shorter than it says")
+            self._receive_update(client, SyncStep.UPDATE, content)
+            return
         reader = Reader(frame)
         kind = reader.var_uint()
         if kind == Kind.SYNC:
-            self._receive_sync(client, reader.var_uint(), reader.var_bytes())
+            step, content = reader.var_uint(), reader.var_bytes()
+            if step == SyncStep.STATE:
+                self._receive_state(client, content)
+            elif step in (SyncStep.MISSING, SyncStep.UPDATE):
+                self._receive_update(client, step, content)
+            else:
+                raise ProtocolError(f"sync step {step} is not known here")
         elif kind == Kind.AWARENESS:
             limit = LAB_AWARENESS_ENTRIES_LIMIT if client.trusted else AWARENESS_ENTRIES_LIMIT
-            entries = read_awareness(reader.var_bytes(), limit)
-            self._receive_awareness(client, entries)
+            self.states.receive(client, read_awareness(reader.var_bytes(), limit))
         elif kind == Kind.QUERY_AWARENESS:
-            client.queue(awareness_frame(list(self._states.values())))
+            self.states.greet(client)
+        elif kind == Kind.JUPYTER:
+            client.heard_message(frame[1:])
         else:
             raise ProtocolError(f"frames of kind {kind} are not known here")
 
-    def _receive_sync(self, client: SyncClient, step: int, content: bytes) -> None:
-        check_counts(content)
-        if step == SyncStep.STATE:
-            self._make_tidy()
-            try:
-                missing = self.ydoc.get_update(content)
-            except Exception as error:
-                raise ProtocolError("the state vector cannot be read") from error
-            client.queue(sync_frame(SyncStep.MISSING, missing))
-        elif step in (SyncStep.MISSING, SyncStep.UPDATE):
-            # What may not be is dropped but counted: the client waits for no acknowledgement.
-            if content != NOTHING and not self._read_only:
-                if client.may_edit:
-                    self._apply(client, content)
-                    client.did_something()
-                else:
-                    client.edit_refused()
-            client.updates_received += 1
-            if client.wants_acks:
-                self._acks_wanted.add(client)
-                self._schedule()
-        else:
-            raise ProtocolError(f"sync step {step} is not known here")
+    def _receive_state(self, client: SyncClient, state: bytes) -> None:
+        """Say what the client lacks, and ask for what we lack."""
+        check_counts(state)
+        if self.histories and self.returned is not None:
+            known = clients_of(state)
+            if known and not known & self.histories:
+                # It has a history that is not ours: before anything is merged we want all of it.
+                client.foreign = state
+                client.send(sync_frame(SyncStep.STATE, NO_STATE))
+                return
+        self._answer(client, state)
 
-    def _apply(self, client: SyncClient, update: bytes) -> None:
-        if not client.trusted and self._overfull(len(update)):
-            raise DocumentFull("this would make the document too large")
-        self._source = client
+    def _answer(self, client: SyncClient, state: bytes) -> None:
+        self.flush()
         try:
-            self.ydoc.apply_update(update)
+            missing = self.ydoc.get_update(state)
         except Exception as error:
-            raise ProtocolError("the update cannot be read") from error
-        finally:
-            self._source = None
+            raise ProtocolError("the state vector cannot be read") from error
+        client.behind = None
+        client.send(sync_frame(SyncStep.STATE, self.ydoc.get_state()))
+        client.send(sync_frame(SyncStep.MISSING, missing))
+
+    def _receive_update(self, client: SyncClient, step: int, content: bytes) -> None:
+        check_counts(content)
+        client.updates_received += 1
+        if client.foreign is not None:
+            if step == SyncStep.MISSING:
+                self._take_back(client, content)
+        elif content != NOTHING and not self._read_only:
+            # What may not be is dropped but counted: the client waits for no acknowledgement.
+            if not client.may_edit:
+                client.edit_refused()
+            else:
+                if not client.trusted and self._overfull(len(content)):
+                    raise DocumentFull("this would make the document too large")
+                if not self._inbox and not self._own:
+                    self._since = asyncio.get_running_loop().time()
+                self._inbox.append((content, client))
+                if step == SyncStep.MISSING:
+                    self._whole.add(len(self._inbox) - 1)
+                self._turns.soon(self)
+        if client.wants_acks and not client.acks_wanted:
+            client.acks_wanted = True
+            self._acks.append(client)
+            self._turns.soon(self)
+
+    def _take_back(self, client: SyncClient, content: bytes) -> None:
+        """All that a client has whose history we do not know: the room decides about it."""
+        state, client.foreign = client.foreign, None
+        assert state is not None and self.returned is not None
+        if not client.trusted and client.may_edit and self._overfull(len(content)):
+            raise DocumentFull("this would make the document too large")
+        self.flush()
+        try:
+            instead = self.returned(client, content)
+        except Exception as error:
+            raise ProtocolError("the document cannot be read") from error
+        if instead is not None:
+            client.send(sync_frame(SyncStep.UPDATE, instead))
+        self._answer(client, state)
 
     def _overfull(self, more: int) -> bool:
         """Whether an update of so many bytes is too much; measures only when it may be."""
@@ -198,112 +219,155 @@ class SharedDocument:
         if more < SMALL_UPDATE_BYTES:
             limit += limit // SMALL_UPDATES_SHARE
         if self._size_at_most + more > limit:
+            self.flush()
             self._size_at_most = self._size()
         self._size_at_most += more
         return self._size_at_most > limit
 
-    def _receive_awareness(self, client: SyncClient, entries: Iterable[AwarenessEntry]) -> None:
-        for entry in entries:
-            if client.client_id is None and entry.state is not None:
-                if self._spoken_by(entry.client_id) is not None:
-                    continue
-                client.client_id = entry.client_id
-            if entry.client_id != client.client_id:
-                continue
-            known = self._states.get(entry.client_id)
-            if known is not None and entry.clock < known.clock:
-                continue
-            if entry.state is None:
-                if self._states.pop(entry.client_id, None) is not None:
-                    self._broadcast(awareness_frame([entry]), but=client)
-                continue
-            said = entry.state if client.trusted else page_state(entry.state)
-            state = {**said, "user": client.awareness_user}
-            if known is None or known.state != state:
-                client.did_something()
-            self._states[entry.client_id] = AwarenessEntry(entry.client_id, entry.clock, state)
-            self._states_turn[entry.client_id] = client
-            self._schedule()
+    def client_congested(self, client: SyncClient) -> None:
+        """Send a client no more, until it has read what it was sent."""
+        if client.behind is None and client in self.clients:
+            if not self._in_turn:
+                self.flush()  # so that what it has been sent is all that is in the document
+            client.behind = self.ydoc.get_state()
+            metrics.SYNC_BEHIND.inc()
 
-    def user_changed(self, client: SyncClient) -> None:
-        """Tell everybody, the client too, that it has another name, colour or role now."""
-        entry = self._states.get(client.client_id) if client.client_id is not None else None
-        if entry is None or entry.state is None:
+    def client_drained(self, client: SyncClient) -> None:
+        """Bring a client up to date that has been left out."""
+        state, client.behind = client.behind, None
+        if state is None:
             return
-        state = {**entry.state, "user": client.awareness_user}
-        renewed = AwarenessEntry(entry.client_id, entry.clock + 1, state)
-        self._states[entry.client_id] = renewed
-        self._broadcast(awareness_frame([renewed]), but=None)
+        self.flush()
+        missing = self.ydoc.get_update(state)
+        if missing != NOTHING:
+            client.send(sync_frame(SyncStep.UPDATE, missing))
+        self.states.greet(client)
 
-    def _spoken_by(self, client_id: int) -> SyncClient | None:
-        return next((c for c in self.clients if c.client_id == client_id), None)
+    def keep_alive(self) -> None:
+        """Repeat who is still here, and let no line fall silent: browsers give up after 30 s."""
+        self.states.repeat()
+        for client in self.clients:
+            if not client.connection.sent and client.behind is None:
+                client.connection.send(KEEP_ALIVE_FRAME)
+            client.connection.sent = False
 
     # -- turns ------------------------------------------------------------------------------------
 
     def _changed(self, event: TransactionEvent) -> None:
-        self._turn.append((event.update, self._source))
-        self._schedule()
-
-    def _schedule(self) -> None:
-        if not self._scheduled:
-            self._scheduled = True
-            asyncio.get_running_loop().call_soon(self.flush)
-
-    def _make_tidy(self) -> None:
-        # Several frames may come in one turn: it is not enough to do it in a turn of its own.
-        if self._tidy is not None:
-            self._tidy()
+        if self._applying:
+            return
+        if not self._inbox and not self._own:
+            self._since = asyncio.get_running_loop().time()
+        self._own.append(event.update)
+        self._turns.soon(self)
 
     def flush(self) -> None:
-        """Log and send what has gathered: once per turn, though more often does no harm."""
-        self._make_tidy()
-        self._scheduled = False
-        turn, self._turn = self._turn, []
-        acks = [(client, client.updates_received) for client in self._acks_wanted]
-        self._acks_wanted.clear()
-        if turn or acks:
-            updates = [
-                Update(self.document_id, update, source.author if source else SERVER)
-                for update, source in turn
-            ]
-            self._update_log.append(updates, lambda: self._durable(acks))
-        if turn:
-            contents = [update for update, _ in turn]
-            merged = merge_updates(*contents) if len(contents) > 1 else contents[0]
-            senders = {source for _, source in turn}
-            lone = senders.pop() if len(senders) == 1 else None
-            self._broadcast(sync_frame(SyncStep.UPDATE, merged), but=lone)
-        if self._states_turn:
-            self._relay_states()
+        """Log and send what has gathered, now: whoever reads the document wants it complete."""
+        if not self._in_turn:
+            self._turns.now(self)
 
-    def _relay_states(self) -> None:
-        turn, self._states_turn = self._states_turn, {}
-        entries = [self._states[client_id] for client_id in turn if client_id in self._states]
-        speakers = set(turn.values())
-        if len(speakers) == 1:
-            self._broadcast(awareness_frame(entries), but=speakers.pop())
-            return
-        frame = awareness_frame(entries)
+    def take_turn(self) -> tuple[list[Update], list[tuple[SyncClient, int]]]:
+        """Apply and send what has gathered; returns what to log, and whom to tell once it is."""
+        self._in_turn = True
+        try:
+            return self._take_turn()
+        finally:
+            self._in_turn = False
+
+    def _take_turn(self) -> tuple[list[Update], list[tuple[SyncClient, int]]]:
+        inbox, self._inbox = self._inbox, []
+        if self._whole:
+            inbox = self._apply_whole(inbox)
+        elif inbox:
+            inbox = self._apply(inbox)
+        if self._tidy is not None:
+            self._tidy()
+        own, self._own = self._own, []
+        acks, self._acks = [(client, client.updates_received) for client in self._acks], []
+        for client, _ in acks:
+            client.acks_wanted = False
+        updates = self._send_on(inbox, own) if inbox or own else []
+        self.states.relay()
+        return updates, acks
+
+    def _send_on(self, inbox: list[tuple[bytes, SyncClient]], own: list[bytes]) -> list[Update]:
+        contents = [content for content, _ in inbox]
+        contents += own
+        merged = merge_updates(*contents) if len(contents) > 1 else contents[0]
+        lone = inbox[0][1] if inbox and not own else None
+        if lone is not None and any(client is not lone for _, client in inbox):
+            lone = None
+        frame = binary_frame(sync_frame(SyncStep.UPDATE, merged))
         for client in self.clients:
-            if client in speakers:
-                others = [e for e in entries if turn[e.client_id] is not client]
-                client.queue(awareness_frame(others))
+            if client is not lone and client.behind is None:
+                client.connection.send(frame)
+        metrics.SYNC_SECONDS.observe(asyncio.get_running_loop().time() - self._since)
+        if inbox and self.edited is not None:
+            self.edited()
+        return self._rows(inbox, own, merged) if self._logged else []
+
+    def _rows(
+        self, inbox: list[tuple[bytes, SyncClient]], own: list[bytes], merged: bytes
+    ) -> list[Update]:
+        """What the log gets: one row for each author."""
+        by_author: dict[str, list[bytes]] = {}
+        for content, client in inbox:
+            by_author.setdefault(client.author, []).append(content)
+        if own:
+            by_author.setdefault(SERVER, []).extend(own)
+        if len(by_author) == 1:
+            return [Update(self.document_id, merged, next(iter(by_author)))]
+        return [
+            Update(self.document_id, merge_updates(*c) if len(c) > 1 else c[0], author)
+            for author, c in by_author.items()
+        ]
+
+    def _apply(self, inbox: list[tuple[bytes, SyncClient]]) -> list[tuple[bytes, SyncClient]]:
+        """Apply what clients have sent; returns what could be applied. Who sent the rest is cut."""
+        self._applying = True
+        try:
+            contents = [content for content, _ in inbox]
+            try:
+                self.ydoc.apply_update(
+                    merge_updates(*contents) if len(contents) > 1 else contents[0]
+                )
+            except Exception:
+                return [one for one in inbox if self._apply_one(*one)]
+            return inbox
+        finally:
+            self._applying = False
+
+    def _apply_whole(self, inbox: list[tuple[bytes, SyncClient]]) -> list[tuple[bytes, SyncClient]]:
+        """Apply one by one, because some say all that somebody has: only what is new goes on."""
+        whole, self._whole = self._whole, set()
+        held, self._own = self._own, []
+        applied: list[tuple[bytes, SyncClient]] = []
+        for place, (content, client) in enumerate(inbox):
+            if place not in whole:
+                applied.extend(self._apply([(content, client)]))
             else:
-                client.queue(frame)
+                self._apply_one(content, client)
+                applied.extend((update, client) for update in self._own)
+                self._own = []
+        self._own = held
+        return applied
 
-    def _broadcast(self, frame: bytes, *, but: SyncClient | None) -> None:
-        for client in self.clients:
-            if client is not but:
-                client.queue(frame)
-
-    def _durable(self, acks: list[tuple[SyncClient, int]]) -> None:
-        for client, count in acks:
-            if client in self.clients:
-                client.queue(ack_frame(count))
+    def _apply_one(self, content: bytes, client: SyncClient) -> bool:
+        try:
+            self.ydoc.apply_update(content)
+        except Exception as error:
+            self.log.warning("An update in %s was refused: %r", self.document_id, error)
+            client.refuse(ProtocolError("the update cannot be read"))
+            return False
+        return True
 
     async def durable(self) -> None:
         """Wait until all that is in the document now is on disk."""
-        written = asyncio.Event()
-        self.flush()
-        self._update_log.append([], written.set)
-        await written.wait()
+        await self._turns.durable(self)
+
+
+def clients_of(state: bytes) -> set[int]:
+    """The Yjs clients that a state vector knows anything of. Raises ``ProtocolError``."""
+    reader = Reader(state)
+    pairs = ((reader.var_uint(), reader.var_uint()) for _ in range(reader.var_uint()))
+    return {client for client, clock in pairs if clock > 0}

@@ -1,12 +1,14 @@
 """The update log: every change of every document, on disk before anybody is told "saved".
 
-Append-only, one SQLite file (WAL, ``synchronous=FULL``), written by one thread of its own so that
-the event loop never waits for a disk. All that is handed over during one commit goes into the next.
+One SQLite file (WAL, ``synchronous=FULL``), written by one thread of its own so that the event loop
+never waits for a disk. All that is handed over during one commit goes into the next. How a
+document's part is kept short is ``history.py``'s business.
 """
 
 from __future__ import annotations
 
 import asyncio
+import json
 import queue
 import sqlite3
 import threading
@@ -17,31 +19,55 @@ from logging import Logger
 from pathlib import Path
 from typing import Any
 
-from pycrdt import merge_updates
+from . import history
+from .history import Limits
 
-SAVES_KEPT = 8
-GROWTH_FACTOR = 4
+SAVES_KEPT = 16
+RETRY_SECONDS = 1.0
+SCHEMA_VERSION = 1
+PRAGMAS = (
+    "PRAGMA auto_vacuum=INCREMENTAL",
+    "PRAGMA journal_mode=WAL",
+    "PRAGMA synchronous=FULL",
+    "PRAGMA journal_size_limit=4194304",
+)
 SCHEMA = """
+CREATE TABLE IF NOT EXISTS documents (
+    id INTEGER PRIMARY KEY,
+    name TEXT NOT NULL UNIQUE
+);
 CREATE TABLE IF NOT EXISTS updates (
-    seq INTEGER PRIMARY KEY AUTOINCREMENT,
-    document TEXT NOT NULL,
+    seq INTEGER PRIMARY KEY,
+    document INTEGER NOT NULL,
     time REAL NOT NULL,
     author TEXT NOT NULL,
     kind TEXT NOT NULL,
     content BLOB NOT NULL
 );
 CREATE INDEX IF NOT EXISTS updates_of_document ON updates (document, seq);
+CREATE TABLE IF NOT EXISTS checkpoints (
+    document INTEGER NOT NULL,
+    seq INTEGER NOT NULL,
+    time REAL NOT NULL,
+    content BLOB NOT NULL,
+    PRIMARY KEY (document, seq)
+);
 CREATE TABLE IF NOT EXISTS saves (
-    document TEXT NOT NULL,
+    document INTEGER NOT NULL,
     seq INTEGER NOT NULL,
     hash TEXT NOT NULL,
     confirmed INTEGER NOT NULL DEFAULT 0,
     PRIMARY KEY (document, seq, hash)
 );
+CREATE TABLE IF NOT EXISTS conflicts (
+    document INTEGER PRIMARY KEY,
+    content TEXT NOT NULL
+);
 """
+TABLES = ("updates", "checkpoints", "saves", "conflicts")
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Update:
     """One change: ``content`` is a Yjs update, ``author`` a participant id or ``server``."""
 
@@ -62,14 +88,21 @@ class Save:
 
 @dataclass
 class LoadedDocument:
-    """What the log holds of a document, oldest first."""
+    """What the log holds of a document: updates that make it, oldest first."""
 
     updates: list[bytes] = field(default_factory=list)
     saves: list[Save] = field(default_factory=list)
+    conflict: dict[str, Any] | None = None
 
-    def save_with(self, content_hash: str) -> Save | None:
-        """The newest save of exactly this content."""
-        return next((s for s in reversed(self.saves) if s.hash == content_hash), None)
+    @property
+    def bases(self) -> list[Save]:
+        """What the file may be a state of: the last save that is certain, and all tries since."""
+        last = max((i for i, save in enumerate(self.saves) if save.confirmed), default=0)
+        return self.saves[last:]
+
+    def wrote(self, content_hash: str) -> bool:
+        """Whether a file of this content is one that we left behind, and nobody changed since."""
+        return any(save.hash == content_hash for save in self.bases)
 
 
 @dataclass
@@ -81,24 +114,25 @@ class _Job:
 
 
 class UpdateLog:
-    """Appends, loads and squashes the updates of documents.
+    """Appends and loads the updates of documents.
 
-    ``path``: the SQLite file (not on a network file system); ``squash_above``: a document with more
-    rows than this is rewritten as one row for each saved state when it is loaded, and again after
-    each four times as many while it is edited.
-    While the disk refuses (full, read-only) nothing is acknowledged, everything is kept and tried
-    again each second.
+    ``path``: the SQLite file (not on a network file system); ``limits``: how long a document's part
+    may become. While the disk refuses (full, read-only) nothing is acknowledged, everything is kept
+    and tried again each second. ``wants_checkpoint`` is called on the loop with the name of a
+    document that has grown; its live state, handed to ``checkpoint``, makes its history shorter.
     """
 
-    def __init__(self, path: Path, *, log: Logger, squash_above: int = 500) -> None:
+    def __init__(self, path: Path, *, log: Logger, limits: Limits | None = None) -> None:
         self._path = path
         self._log = log
-        self._squash_above = squash_above
+        self._limits = limits or Limits()
         self._jobs: queue.SimpleQueue[_Job | None] = queue.SimpleQueue()
         self._thread: threading.Thread | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
         self._stopping = threading.Event()
-        self._appended: dict[str, int] = {}
+        self._ids: dict[str, int] = {}
+        self._tails: dict[int, history.Tail] = {}
+        self.wants_checkpoint: Callable[[str], None] = lambda document: None
 
     async def start(self) -> None:
         """Open the file and start the writer thread."""
@@ -124,35 +158,59 @@ class UpdateLog:
         With no updates ``done`` is called when all that was appended before is on disk.
         """
         now = time.time()
-        rows = [(u.document, now, u.author, u.kind, u.content) for u in updates]
 
         def work(connection: sqlite3.Connection) -> None:
             connection.executemany(
                 "INSERT INTO updates (document, time, author, kind, content) VALUES (?,?,?,?,?)",
-                rows,
+                [
+                    (self._id(connection, u.document), now, u.author, u.kind, u.content)
+                    for u in updates
+                ],
             )
             for update in updates:
-                self._count(connection, update.document)
+                self._count(connection, update)
 
         self._jobs.put(_Job(work, lambda _: done()))
 
     async def load(self, document: str) -> LoadedDocument:
-        """Everything the log holds of a document, squashed if it had grown long."""
-        loaded: LoadedDocument = await self._ask(lambda c: self._load(c, document))
+        """Everything the log holds of a document."""
+
+        def work(connection: sqlite3.Connection) -> LoadedDocument:
+            number = self._known(connection, document)
+            if number is None:
+                return LoadedDocument()
+            conflict = connection.execute(
+                "SELECT content FROM conflicts WHERE document = ?", (number,)
+            ).fetchone()
+            self._tails[number] = history.tail(connection, number)
+            return LoadedDocument(
+                history.updates(connection, number),
+                self._saves(connection, number),
+                json.loads(conflict[0]) if conflict else None,
+            )
+
+        loaded: LoadedDocument = await self._ask(work)
         return loaded
 
     async def load_until(self, document: str, seq: int) -> list[bytes]:
-        """The updates of a document up to and with ``seq``."""
+        """The updates that make the state that a document had at ``seq``."""
 
         def work(connection: sqlite3.Connection) -> list[bytes]:
-            rows = connection.execute(
-                "SELECT content FROM updates WHERE document = ? AND seq <= ? ORDER BY seq",
-                (document, seq),
-            )
-            return [row[0] for row in rows]
+            number = self._known(connection, document)
+            return history.updates(connection, number, seq) if number is not None else []
 
         updates: list[bytes] = await self._ask(work)
         return updates
+
+    async def past(self, document: str) -> list[tuple[float, bytes]]:
+        """All that is kept of a document's life, oldest first: when, and the update."""
+
+        def work(connection: sqlite3.Connection) -> list[tuple[float, bytes]]:
+            number = self._known(connection, document)
+            return history.past(connection, number) if number is not None else []
+
+        found: list[tuple[float, bytes]] = await self._ask(work)
+        return found
 
     async def note_save(self, document: str, content_hash: str, *, confirmed: bool) -> None:
         """Note that the file is about to get (or has) the content of all updates appended so far.
@@ -162,32 +220,68 @@ class UpdateLog:
         """
 
         def work(connection: sqlite3.Connection) -> None:
+            number = self._id(connection, document)
             if confirmed:
                 connection.execute(
                     "UPDATE saves SET confirmed = 1 WHERE rowid = (SELECT rowid FROM saves"
-                    " WHERE document = ? AND hash = ? ORDER BY seq DESC LIMIT 1)",
-                    (document, content_hash),
+                    " WHERE document = ? AND hash = ? ORDER BY seq DESC, rowid DESC LIMIT 1)",
+                    (number, content_hash),
                 )
                 return
             connection.execute(
-                "INSERT OR IGNORE INTO saves (document, seq, hash) VALUES"
-                " (?, (SELECT COALESCE(MAX(seq), 0) FROM updates WHERE document = ?), ?)",
-                (document, document, content_hash),
+                "INSERT OR REPLACE INTO saves (document, seq, hash) VALUES (?, MAX("
+                "(SELECT COALESCE(MAX(seq), 0) FROM updates WHERE document = ?),"
+                "(SELECT COALESCE(MAX(seq), 0) FROM checkpoints WHERE document = ?)), ?)",
+                (number, number, number, content_hash),
             )
             connection.execute(
                 "DELETE FROM saves WHERE document = ? AND rowid NOT IN (SELECT rowid FROM saves"
-                " WHERE document = ? ORDER BY seq DESC, rowid DESC LIMIT ?)",
-                (document, document, SAVES_KEPT),
+                " WHERE document = ? ORDER BY seq DESC, rowid DESC LIMIT ?) AND rowid IS NOT"
+                " (SELECT rowid FROM saves WHERE document = ? AND confirmed"
+                " ORDER BY seq DESC, rowid DESC LIMIT 1)",
+                (number, number, SAVES_KEPT, number),
             )
 
         await self._ask(work)
+
+    async def note_conflict(self, document: str, conflict: dict[str, Any] | None) -> None:
+        """Keep the two sides of a conflict until somebody has chosen; None when they have."""
+
+        def work(connection: sqlite3.Connection) -> None:
+            number = self._id(connection, document)
+            if conflict is None:
+                connection.execute("DELETE FROM conflicts WHERE document = ?", (number,))
+            else:
+                connection.execute(
+                    "INSERT OR REPLACE INTO conflicts (document, content) VALUES (?, ?)",
+                    (number, json.dumps(conflict)),
+                )
+
+        await self._ask(work)
+
+    def checkpoint(self, document: str, state: bytes) -> None:
+        """Keep a document's whole state, as of all that was appended before it."""
+
+        def work(connection: sqlite3.Connection) -> None:
+            number = self._id(connection, document)
+            saves = LoadedDocument(saves=self._saves(connection, number)).bases
+            bases = [save.seq for save in saves]
+            self._tails[number] = history.shorten(connection, number, state, self._limits, bases)
+
+        self._jobs.put(_Job(work))
 
     async def forget(self, document: str) -> None:
         """Remove all that is known of a document."""
 
         def work(connection: sqlite3.Connection) -> None:
-            for table in ("updates", "saves"):
-                connection.execute(f"DELETE FROM {table} WHERE document = ?", (document,))  # noqa: S608
+            number = self._known(connection, document)
+            if number is None:
+                return
+            for table in TABLES:
+                connection.execute(f"DELETE FROM {table} WHERE document = ?", (number,))  # noqa: S608
+            connection.execute("DELETE FROM documents WHERE id = ?", (number,))
+            del self._ids[document]
+            self._tails.pop(number, None)
 
         await self._ask(work)
 
@@ -198,10 +292,55 @@ class UpdateLog:
         connection = sqlite3.connect(
             self._path, check_same_thread=False, isolation_level=None, timeout=10
         )
-        connection.execute("PRAGMA journal_mode=WAL")
-        connection.execute("PRAGMA synchronous=FULL")
+        for pragma in PRAGMAS:
+            connection.execute(pragma)
+        version = connection.execute("PRAGMA user_version").fetchone()[0]
+        if version == 0:
+            history.upgrade_from_first_layout(connection, SCHEMA)
+            connection.execute(f"PRAGMA user_version={SCHEMA_VERSION}")
+        elif version > SCHEMA_VERSION:
+            connection.close()
+            raise RuntimeError(f"{self._path} was written by a newer version of Codepad.")
         connection.executescript(SCHEMA)
         return connection
+
+    def _known(self, connection: sqlite3.Connection, document: str) -> int | None:
+        number = self._ids.get(document)
+        if number is None:
+            row = connection.execute(
+                "SELECT id FROM documents WHERE name = ?", (document,)
+            ).fetchone()
+            if row is None:
+                return None
+            number = self._ids[document] = int(row[0])
+        return number
+
+    def _id(self, connection: sqlite3.Connection, document: str) -> int:
+        number = self._known(connection, document)
+        if number is None:
+            cursor = connection.execute("INSERT INTO documents (name) VALUES (?)", (document,))
+            number = self._ids[document] = int(cursor.lastrowid or 0)
+        return number
+
+    def _saves(self, connection: sqlite3.Connection, number: int) -> list[Save]:
+        rows = connection.execute(
+            "SELECT seq, hash, confirmed FROM saves WHERE document = ? ORDER BY seq, rowid",
+            (number,),
+        )
+        return [Save(seq, content_hash, bool(confirmed)) for seq, content_hash, confirmed in rows]
+
+    def _count(self, connection: sqlite3.Connection, update: Update) -> None:
+        """Ask for a checkpoint of a document that has grown long while it is being edited."""
+        number = self._ids[update.document]
+        tail = self._tails.get(number)
+        if tail is None:
+            tail = self._tails[number] = history.tail(connection, number)
+        else:
+            tail.rows += 1
+            tail.bytes += len(update.content) + history.ROW_BYTES
+        if not tail.asked and self._limits.too_long(tail):
+            tail.asked = True
+            self._tell(lambda: self.wants_checkpoint(update.document))
 
     def _write_forever(self, connection: sqlite3.Connection) -> None:
         ending = False
@@ -238,22 +377,19 @@ class UpdateLog:
                 break
             except sqlite3.Error as error:
                 if connection.in_transaction:
-                    connection.execute("ROLLBACK")
+                    connection.rollback()
+                self._ids.clear()
+                self._tails.clear()
                 self._log.error("The update log cannot be written (%s); trying again.", error)
-                if self._stopping.wait(1.0):
+                if self._stopping.wait(RETRY_SECONDS):
                     self._log.critical("Stopped with %d unwritten entries.", len(jobs))
                     return
+        self._tell(lambda: _answer(jobs, failures))
+
+    def _tell(self, news: Callable[[], None]) -> None:
         assert self._loop is not None
         if not self._loop.is_closed():
-            self._loop.call_soon_threadsafe(self._answer, jobs, failures)
-
-    def _answer(self, jobs: list[_Job], failures: dict[int, BaseException]) -> None:
-        for job in jobs:
-            failure = failures.get(id(job))
-            if failure is not None and job.failed is not None:
-                job.failed(failure)
-            elif job.done is not None:
-                job.done(job.result)
+            self._loop.call_soon_threadsafe(news)
 
     async def _ask(self, work: Callable[[sqlite3.Connection], Any]) -> Any:
         assert self._loop is not None
@@ -270,50 +406,11 @@ class UpdateLog:
         self._jobs.put(_Job(work, done, failed))
         return await answer
 
-    def _count(self, connection: sqlite3.Connection, document: str) -> None:
-        """Squash a document that has grown long while it is being edited."""
-        count = self._appended.get(document, 0) + 1
-        if count > GROWTH_FACTOR * self._squash_above:
-            self._load(connection, document)
-            count = 0
-        self._appended[document] = count
 
-    def _load(self, connection: sqlite3.Connection, document: str) -> LoadedDocument:
-        rows = connection.execute(
-            "SELECT seq, content FROM updates WHERE document = ? ORDER BY seq", (document,)
-        ).fetchall()
-        saves = [
-            Save(seq, content_hash, bool(confirmed))
-            for seq, content_hash, confirmed in connection.execute(
-                "SELECT seq, hash, confirmed FROM saves WHERE document = ? ORDER BY seq, rowid",
-                (document,),
-            )
-        ]
-        if len(rows) > self._squash_above:
-            rows = self._squash(connection, document, rows, {save.seq for save in saves})
-        return LoadedDocument([content for _, content in rows], saves)
-
-    def _squash(
-        self,
-        connection: sqlite3.Connection,
-        document: str,
-        rows: list[tuple[int, bytes]],
-        cuts: set[int],
-    ) -> list[tuple[int, bytes]]:
-        """Merge the rows between two saves into one, so that each saved state can be rebuilt."""
-        merged: list[tuple[int, bytes]] = []
-        group: list[bytes] = []
-        for position, (seq, content) in enumerate(rows):
-            group.append(content)
-            if seq in cuts or position == len(rows) - 1:
-                merged.append((seq, merge_updates(*group) if len(group) > 1 else group[0]))
-                group = []
-        kept = {seq for seq, _ in merged}
-        connection.executemany(
-            "DELETE FROM updates WHERE seq = ?", [(seq,) for seq, _ in rows if seq not in kept]
-        )
-        connection.executemany(
-            "UPDATE updates SET content = ?, kind = 'squashed' WHERE seq = ?",
-            [(content, seq) for seq, content in merged],
-        )
-        return merged
+def _answer(jobs: list[_Job], failures: dict[int, BaseException]) -> None:
+    for job in jobs:
+        failure = failures.get(id(job))
+        if failure is not None and job.failed is not None:
+            job.failed(failure)
+        elif job.done is not None:
+            job.done(job.result)

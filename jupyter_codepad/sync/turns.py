@@ -1,0 +1,124 @@
+"""Turns: what came in one turn of the event loop is written down once and sent on once."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from typing import TYPE_CHECKING
+
+from .. import metrics
+from .client import SyncClient
+from .update_log import Update, UpdateLog
+
+if TYPE_CHECKING:
+    from .shared_document import SharedDocument
+
+QUICK_SECONDS = 0.0005
+PAUSE_LIMIT_SECONDS = 0.02
+SWEEP_SECONDS = 10.0
+
+
+class Turns:
+    """Calls every document that has something to say, at the end of the turn.
+
+    Under load a turn takes longer, the next one waits as long as the last took (at most
+    ``PAUSE_LIMIT_SECONDS``), and more comes together in it: the work for one change becomes less
+    the more changes there are. All of a turn goes into one transaction of the update log.
+
+    ``timeout_seconds``: after which a client that is not heard, or does not read, is cut.
+    """
+
+    def __init__(self, update_log: UpdateLog, *, timeout_seconds: float = 90.0) -> None:
+        self._update_log = update_log
+        self._timeout = timeout_seconds
+        self._due: dict[SharedDocument, None] = {}
+        self._documents: set[SharedDocument] = set()
+        self._silent: dict[SyncClient, float] = {}
+        self._scheduled = False
+        self._cost = 0.0
+        self._ended = 0.0
+        self._sweeping: asyncio.TimerHandle | None = None
+
+    def soon(self, document: SharedDocument) -> None:
+        """Have a document called at the end of this turn."""
+        self._due[document] = None
+        if self._scheduled:
+            return
+        self._scheduled = True
+        loop = asyncio.get_running_loop()
+        if self._cost < QUICK_SECONDS:
+            loop.call_soon(self._run)
+        else:
+            loop.call_at(self._ended + min(self._cost, PAUSE_LIMIT_SECONDS), self._run)
+
+    def now(self, document: SharedDocument) -> None:
+        """Have one document's turn without waiting for the others'."""
+        self._due.pop(document, None)
+        updates, acks = document.take_turn()
+        self._write(updates, acks)
+
+    def _run(self) -> None:
+        started = time.perf_counter()
+        due, self._due = self._due, {}
+        self._scheduled = False
+        updates: list[Update] = []
+        acks: list[tuple[SyncClient, int]] = []
+        for document in due:
+            more_updates, more_acks = document.take_turn()
+            updates += more_updates
+            acks += more_acks
+        self._write(updates, acks)
+        self._cost = time.perf_counter() - started
+        self._ended = asyncio.get_running_loop().time()
+
+    def _write(self, updates: list[Update], acks: list[tuple[SyncClient, int]]) -> None:
+        if updates or acks:
+            self._update_log.append(updates, lambda: self._durable(acks))
+
+    def _durable(self, acks: list[tuple[SyncClient, int]]) -> None:
+        for client, count in acks:
+            if client.document is not None:
+                client.acknowledge(count)
+
+    async def durable(self, document: SharedDocument) -> None:
+        """Wait until all that is in a document now is on disk."""
+        written = asyncio.Event()
+        self.now(document)
+        self._update_log.append([], written.set)
+        await written.wait()
+
+    # -- the documents' clients, every now and then ----------------------------------------------
+
+    def add(self, document: SharedDocument) -> None:
+        """Look after a document's clients from now on."""
+        self._documents.add(document)
+        if self._sweeping is None:
+            loop = asyncio.get_running_loop()
+            self._sweeping = loop.call_later(SWEEP_SECONDS, self._sweep)
+
+    def remove(self, document: SharedDocument) -> None:
+        """Look after a document no longer."""
+        self._documents.discard(document)
+        self._due.pop(document, None)
+        if not self._documents and self._sweeping is not None:
+            self._sweeping.cancel()
+            self._sweeping = None
+
+    def _sweep(self) -> None:
+        """Keep lines alive, and cut those that are not."""
+        now = asyncio.get_running_loop().time()
+        self._sweeping = asyncio.get_running_loop().call_later(SWEEP_SECONDS, self._sweep)
+        silent: dict[SyncClient, float] = {}
+        clients = 0
+        for document in self._documents:
+            for client in list(document.clients):
+                clients += 1
+                if client.connection.check():
+                    continue
+                since = silent[client] = self._silent.get(client, now)
+                if now - since > self._timeout or client.stalled_for() > self._timeout:
+                    client.connection.abort()
+            document.keep_alive()
+        self._silent = silent
+        metrics.SYNC_CLIENTS.set(clients)
+        metrics.SYNC_DOCUMENTS.set(len(self._documents))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any, cast
@@ -18,10 +19,11 @@ from jupyter_server_ydoc.handlers import (
     UndoRedoHandler,
     YDocWebSocketHandler,
 )
+from tornado.ioloop import IOLoop
 from tornado.routing import Rule, RuleRouter
 from tornado.web import Application
 
-from . import __version__
+from . import __version__, fast_loop
 from .access.addresses import ClientAddresses
 from .access.audit import AuditLog
 from .access.guests import GuestSessionManager
@@ -35,6 +37,7 @@ from .execution.manager import RunManager
 from .execution.room_runs import RunRoom
 from .execution.sandbox import Sandbox
 from .handlers import NotFoundHandler
+from .kernel_sockets import prompt
 from .lab_policy import protected
 from .openapi import ROUTES as OPENAPI_ROUTES
 from .openapi import Route, describe
@@ -153,6 +156,12 @@ class CodepadApp(CodepadSettings):
         return describe(API_ROUTES, version=self.version, prefix=self.prefix)
 
     # -- composition -----------------------------------------------------------------------------
+
+    def _link_jupyter_server_extension(self, serverapp: ServerApp) -> None:
+        """Change to the faster event loop, as long as nothing runs on the other one."""
+        super()._link_jupyter_server_extension(serverapp)
+        if self.use_uvloop and fast_loop.install():
+            serverapp.io_loop = IOLoop.current()
 
     def initialize_settings(self) -> None:
         """Build every manager; nothing is opened yet."""
@@ -291,8 +300,9 @@ class CodepadApp(CodepadSettings):
         await self.clock.start()
         await self.runs.start()
         self._take_over_collaboration(serverapp.web_app)
-        if self.allow_guests and self.protect_lab:
-            for rule in _all_rules(serverapp.web_app.default_router):
+        for rule in _all_rules(serverapp.web_app.default_router):
+            rule.target = prompt(rule.target) or rule.target
+            if self.allow_guests and self.protect_lab:
                 rule.target = protected(rule.target) or rule.target
         status = self.runs.sandbox_status
         if status.available:
@@ -310,6 +320,9 @@ class CodepadApp(CodepadSettings):
                 "a guest of a room is not kept from anything."
             )
 
+        # What is there now stays: looking through it again and again takes time from everybody.
+        gc.collect()
+        gc.freeze()
         self.started.set()
         if self.when_started is not None:
             await self.when_started()

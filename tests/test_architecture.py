@@ -34,6 +34,8 @@ LAYERS: dict[str, int] = {
     "rooms": 2,
     "access": 1,
     "lab_policy": 0,
+    "kernel_sockets": 0,
+    "fast_loop": 0,
     "storage": 0,
     "errors": 0,
     "metrics": 0,
@@ -61,6 +63,8 @@ LEAVES = {
     "errors": set[str](),
     "metrics": set[str](),
     "lab_policy": set[str](),
+    "kernel_sockets": set[str](),
+    "fast_loop": set[str](),
     "storage": {"storage"},
 }
 """Areas that import nothing of ours but what is named here."""

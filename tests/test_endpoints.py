@@ -10,7 +10,7 @@ from typing import Any
 
 import httpx
 import pytest
-from tornado.websocket import WebSocketHandler
+from jupyter_server.base.websocket import WebSocketMixin
 
 from jupyter_codepad.app import API_ROUTES
 from jupyter_codepad.handlers import RULE
@@ -239,7 +239,7 @@ async def test_other_sites_cannot_open_our_sockets(server: JupyterServer) -> Non
         "Sec-WebSocket-Key": "dGhlIHNhbXBsZSBub25jZQ==",
         "Origin": "https://evil.example",
     }
-    ours = [template(p) for p, handler in API_ROUTES if issubclass(handler, WebSocketHandler)]
+    ours = [template(p) for p, handler in API_ROUTES if issubclass(handler, WebSocketMixin)]
     assert len(ours) >= 2
     for person, path in (
         *((guest, "codepad" + path.format(room_id=room["id"], name="pad")) for path in ours),

@@ -135,13 +135,13 @@ def shorten(
 
     ``bases``: places in the log whose states may still be asked for (the file may be one of them).
     """
-    (newest,) = connection.execute(
-        "SELECT COALESCE(MAX(seq), 0) FROM updates WHERE document = ?", (document,)
-    ).fetchone()
+    newest, moment = connection.execute(
+        "SELECT seq, time FROM updates WHERE document = ? ORDER BY seq DESC LIMIT 1", (document,)
+    ).fetchone() or (0, time.time())
     content = zlib.compress(state, COMPRESSION)
     connection.execute(
         "INSERT OR REPLACE INTO checkpoints (document, seq, time, content) VALUES (?, ?, ?, ?)",
-        (document, newest, time.time(), content),
+        (document, newest, moment, content),
     )
     checkpoints = [
         _Checkpoint(*row)

@@ -172,6 +172,13 @@ class DocumentManager:
         document = extension.ywebsocket_server.rooms.get(key) if extension is not None else None
         return document if isinstance(document, DocumentRoom) else None
 
+    def live_document_of(self, file_id: str) -> DocumentRoom | None:
+        """The document of a file, if it is in memory."""
+        extension = self._collaboration()
+        keys = list(extension.ywebsocket_server.rooms) if extension is not None else []
+        found = (self.live_document(key) for key in keys if key.endswith(f":{file_id}"))
+        return next((document for document in found if document is not None), None)
+
     async def live_room(self, key: str, *, guarded: bool) -> DocumentRoom | MemoryRoom:
         """The room with a key of jupyter-collaboration's, made if there is none, maybe not loaded.
 

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from pycrdt import Doc, Text
 
-from jupyter_codepad.sync.document_room import content_hash, merge_outside_change
+from jupyter_codepad.sync.content import content_hash, outside_change
 
 
 def document(text: str) -> tuple[Doc[Any], Text]:
@@ -22,7 +22,7 @@ def test_an_outside_edit_and_a_typed_one_are_both_kept() -> None:
     ydoc, source = document("one\ntwo\nthree\n")
     base = [ydoc.get_update()]
     source += "typed\n"
-    ydoc.apply_update(merge_outside_change("file", [base], "one\nTWO\nthree\n"))
+    ydoc.apply_update(outside_change("file", [base], "one\nTWO\nthree\n")[0])
     assert str(source) == "one\nTWO\nthree\ntyped\n"
 
 
@@ -32,7 +32,9 @@ def test_after_a_crash_in_a_save_the_likelier_start_is_taken() -> None:
     source += "three\n"
     newer = [ydoc.get_update()]
     source += "typed\n"
-    ydoc.apply_update(merge_outside_change("file", [older, newer], "zero\none\ntwo\nthree\n"))
+    update, start = outside_change("file", [older, newer], "zero\none\ntwo\nthree\n")
+    assert start == "one\ntwo\nthree\n"
+    ydoc.apply_update(update)
     assert str(source) == "zero\none\ntwo\nthree\ntyped\n"
 
 
@@ -48,7 +50,7 @@ def test_edits_of_different_lines_never_lose_or_double_anything(seed: int) -> No
     start = str(source).index(lines[typed])
     position = len(str(source)[:start].encode())
     source.insert(position, f"typed {seed} ")
-    ydoc.apply_update(merge_outside_change("file", [base], "\n".join(changed)))
+    ydoc.apply_update(outside_change("file", [base], "\n".join(changed))[0])
     expected = list(changed)
     expected[typed] = f"typed {seed} {lines[typed]}"
     assert str(source) == "\n".join(expected)

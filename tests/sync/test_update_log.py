@@ -6,14 +6,15 @@ import asyncio
 import logging
 import random
 import sqlite3
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
 import pytest
-from pycrdt import Doc, Text
+from pycrdt import Array, Doc, Map, Text
 
+from jupyter_codepad.sync.history import Limits
 from jupyter_codepad.sync.update_log import Update, UpdateLog
 from tests.support.sync_client import until
 
@@ -79,37 +80,52 @@ async def test_documents_do_not_mix_and_come_back_after_a_restart(tmp_path: Path
 async def test_a_save_is_found_by_its_content_and_can_be_rebuilt(tmp_path: Path) -> None:
     ydoc: Doc[Any] = Doc()
     async with opened(tmp_path / "u.sqlite") as update_log:
-        await append(update_log, "d", typed(ydoc, "saved"))
+        await append(update_log, "d", typed(ydoc, "old"))
+        await update_log.note_save("d", "hash-0", confirmed=False)
+        await update_log.note_save("d", "hash-0", confirmed=True)
+        await append(update_log, "d", typed(ydoc, " saved"))
         await update_log.note_save("d", "hash-1", confirmed=False)
         await update_log.note_save("d", "hash-1", confirmed=True)
         await append(update_log, "d", typed(ydoc, " and more"))
         await update_log.note_save("d", "hash-2", confirmed=False)
         loaded = await update_log.load("d")
-        first, second = loaded.save_with("hash-1"), loaded.save_with("hash-2")
-        assert first is not None and first.confirmed
-        assert second is not None and not second.confirmed
-        assert loaded.save_with("hash-3") is None
-        assert text_of(await update_log.load_until("d", first.seq)) == "saved"
+        assert loaded.wrote("hash-1")
+        assert loaded.wrote("hash-2")
+        # The file had something newer after it: whoever put this back has changed the file.
+        assert not loaded.wrote("hash-0")
+        assert not loaded.wrote("hash-3")
+        assert text_of(await update_log.load_until("d", loaded.bases[0].seq)) == "old saved"
 
 
 async def test_the_number_of_remembered_saves_is_bounded(tmp_path: Path) -> None:
     async with opened(tmp_path / "u.sqlite") as update_log:
+        await update_log.note_save("d", "certain", confirmed=False)
+        await update_log.note_save("d", "certain", confirmed=True)
         for number in range(50):
-            await update_log.note_save("d", f"hash-{number}", confirmed=True)
             await update_log.note_save("d", f"hash-{number}", confirmed=False)
-        saves = (await update_log.load("d")).saves
-    assert len(saves) <= 8
-    assert saves[-1].hash == "hash-49"
+        loaded = await update_log.load("d")
+    assert len(loaded.saves) <= 17
+    assert loaded.wrote("hash-49")
+    # However often saving has failed since: this is what the file has.
+    assert loaded.wrote("certain")
 
 
 @pytest.mark.parametrize("seed", range(20))
-async def test_squashing_keeps_the_text_and_every_saved_state(tmp_path: Path, seed: int) -> None:
+async def test_a_shorter_history_has_the_same_text_and_every_base(
+    tmp_path: Path, seed: int
+) -> None:
     rng = random.Random(seed)
     ydoc: Doc[Any] = Doc()
     source = ydoc.get("source", type=Text)
     saved: dict[str, str] = {}
-    async with opened(tmp_path / "u.sqlite", squash_above=20) as update_log:
-        for step in range(rng.randint(21, 120)):
+    limits = Limits(floor_bytes=rng.choice([0, 2000]), tail_rows=20)
+    async with opened(tmp_path / "u.sqlite", limits=limits) as update_log:
+
+        def make_checkpoint(document: str) -> None:
+            update_log.checkpoint(document, ydoc.get_update())
+
+        update_log.wants_checkpoint = make_checkpoint
+        for step in range(rng.randint(21, 400)):
             before = ydoc.get_state()
             if len(source) > 5 and rng.random() < 0.3:
                 start = rng.randrange(len(source))
@@ -120,12 +136,16 @@ async def test_squashing_keeps_the_text_and_every_saved_state(tmp_path: Path, se
             if rng.random() < 0.1:
                 await update_log.note_save("d", f"h{step}", confirmed=False)
                 saved[f"h{step}"] = str(source)
+                if rng.random() < 0.7:
+                    await update_log.note_save("d", f"h{step}", confirmed=True)
         loaded = await update_log.load("d")
-        again = await update_log.load("d")
-        assert len(again.updates) <= max(20, len(saved) + 1)
-        assert text_of(loaded.updates) == text_of(again.updates) == str(source)
-        for save in again.saves:
+        assert len(loaded.updates) <= 25
+        assert text_of(loaded.updates) == str(source)
+        for save in loaded.bases:
             assert text_of(await update_log.load_until("d", save.seq)) == saved[save.hash]
+        past = await update_log.past("d")
+        assert text_of([content for _, content in past]) == str(source)
+        assert [moment for moment, _ in past] == sorted(moment for moment, _ in past)
 
 
 async def test_while_the_disk_refuses_nothing_is_acknowledged_and_nothing_lost(
@@ -155,17 +175,116 @@ async def test_while_the_disk_refuses_nothing_is_acknowledged_and_nothing_lost(
         assert text_of((await update_log.load("d")).updates) == "before during"
 
 
-async def test_the_log_does_not_grow_with_the_time_people_type(tmp_path: Path) -> None:
+def file_bytes(path: Path) -> int:
+    """The log and its write-ahead log on disk."""
+    return sum(part.stat().st_size for part in path.parent.glob(f"{path.name}*"))
+
+
+async def edit_for_long(
+    update_log: UpdateLog, ydoc: Doc[Any], edits: list[Callable[[], None]]
+) -> None:
+    """Do edits one after the other, with a checkpoint and a save when they are due."""
+    made: list[bytes] = []
+    ydoc.observe(lambda event: made.append(event.update))
+    update_log.wants_checkpoint = lambda name: update_log.checkpoint(name, ydoc.get_update())
+    for number, edit in enumerate(edits):
+        edit()
+        if len(made) >= 500 or number == len(edits) - 1:
+            await append(update_log, "d", *made)
+            made.clear()
+            await update_log.note_save("d", f"h{number}", confirmed=False)
+            await update_log.note_save("d", f"h{number}", confirmed=True)
+
+
+async def test_a_hundred_thousand_edits_stay_within_ten_times_the_document(
+    tmp_path: Path,
+) -> None:
+    path = tmp_path / "u.sqlite"
+    rng = random.Random(7)
+    ydoc: Doc[Any] = Doc()
+    source = ydoc.get("source", type=Text)
+
+    def edit() -> None:
+        length = len(source)
+        place = rng.randint(0, length)
+        if length > 3000 and rng.random() < 0.6:
+            del source[place : min(length, place + 5)]
+        else:
+            source.insert(place, "word ")
+
+    async with opened(path) as update_log:
+        await edit_for_long(update_log, ydoc, [edit] * 100_000)
+        loaded = await update_log.load("d")
+        past = await update_log.past("d")
+    assert text_of(loaded.updates) == str(source)
+    assert len(loaded.updates) < 5000  # and not a hundred thousand: it opens at once
+    state = len(ydoc.get_update())
+    assert file_bytes(path) <= 10 * state
+    # What is left of its life can be stepped through, from early on.
+    assert len(past) > 100
+    assert len(text_of([past[0][1]])) < len(str(source)) / 2
+
+
+async def test_a_notebook_whose_output_is_written_again_and_again_stays_small(
+    tmp_path: Path,
+) -> None:
+    path = tmp_path / "u.sqlite"
+    rng = random.Random(1)
+    ydoc: Doc[Any] = Doc()
+    cells = ydoc.get("cells", type=Array)
+    cells.append(Map({"outputs": Array()}))
+    outputs = cells[0]["outputs"]
+
+    def run() -> None:
+        with ydoc.transaction():
+            outputs.clear()
+            outputs.append({"text": rng.randbytes(750_000).hex()})
+
+    most = 0
+    async with opened(path) as update_log:
+        for _ in range(60):
+            await edit_for_long(update_log, ydoc, [run])
+            most = max(most, file_bytes(path))
+        loaded = await update_log.load("d")
+        past = await update_log.past("d")
+    again: Doc[Any] = Doc()
+    for update in loaded.updates:
+        again.apply_update(update)
+    assert again.get("cells", type=Array).to_py() == cells.to_py()
+    assert most < 20_000_000
+    assert len(past) >= 3
+
+
+async def test_the_first_layout_of_the_log_is_taken_over(tmp_path: Path) -> None:
     path = tmp_path / "u.sqlite"
     ydoc: Doc[Any] = Doc()
-    most = 0
-    async with opened(path, squash_above=20) as update_log:
-        counter = sqlite3.connect(path)
-        for number in range(600):
-            await append(update_log, "d", typed(ydoc, str(number % 10)))
-            if number % 50 == 0:
-                rows = counter.execute("SELECT COUNT(*) FROM updates").fetchone()[0]
-                most = max(most, rows)
-        counter.close()
-        assert text_of((await update_log.load("d")).updates) == "0123456789" * 60
-    assert most <= 5 * 20
+    old = sqlite3.connect(path)
+    old.executescript(
+        "CREATE TABLE updates (seq INTEGER PRIMARY KEY AUTOINCREMENT, document TEXT NOT NULL,"
+        " time REAL NOT NULL, author TEXT NOT NULL, kind TEXT NOT NULL, content BLOB NOT NULL);"
+        "CREATE INDEX updates_of_document ON updates (document, seq);"
+        "CREATE TABLE saves (document TEXT NOT NULL, seq INTEGER NOT NULL, hash TEXT NOT NULL,"
+        " confirmed INTEGER NOT NULL DEFAULT 0, PRIMARY KEY (document, seq, hash));"
+    )
+    old.execute(
+        "INSERT INTO updates (document, time, author, kind, content) VALUES ('d',1,'ada','edit',?)",
+        (typed(ydoc, "kept"),),
+    )
+    old.execute("INSERT INTO saves VALUES ('d', 1, 'hash', 1)")
+    old.commit()
+    old.close()
+    async with opened(path) as update_log:
+        loaded = await update_log.load("d")
+        assert text_of(loaded.updates) == "kept"
+        assert loaded.wrote("hash")
+        await append(update_log, "d", typed(ydoc, " and more"))
+        assert text_of((await update_log.load("d")).updates) == "kept and more"
+
+
+async def test_a_log_of_a_newer_version_is_left_alone(tmp_path: Path) -> None:
+    path = tmp_path / "u.sqlite"
+    newer = sqlite3.connect(path)
+    newer.execute("PRAGMA user_version=99")
+    newer.close()
+    with pytest.raises(RuntimeError, match="newer version"):
+        await UpdateLog(path, log=LOG).start()

@@ -204,13 +204,18 @@ async def test_a_hundred_thousand_edits_stay_within_ten_times_the_document(
     ydoc: Doc[Any] = Doc()
     source = ydoc.get("source", type=Text)
 
+    place = length = 0
+
     def edit() -> None:
-        length = len(source)
-        place = rng.randint(0, length)
-        if length > 3000 and rng.random() < 0.6:
-            del source[place : min(length, place + 5)]
+        nonlocal place, length
+        if rng.random() < 0.02:
+            place = rng.randint(0, length)
+        if place and rng.random() < 0.2:
+            place, length = place - 1, length - 1
+            del source[place : place + 1]
         else:
-            source.insert(place, "word ")
+            source.insert(place, rng.choice("abcdef \n"))
+            place, length = place + 1, length + 1
 
     async with opened(path) as update_log:
         await edit_for_long(update_log, ydoc, [edit] * 100_000)

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from contextlib import suppress
 from logging import Logger
 from typing import Any
 
 from anyio import Event
 from anyio.abc import TaskStatus
 from jupyter_events import EventLogger
+from jupyter_server.utils import ensure_async
 from jupyter_server_ydoc.loaders import FileLoader
 from jupyter_server_ydoc.rooms import DocumentRoom as StockDocumentRoom
 from jupyter_server_ydoc.utils import LogLevel, OutOfBandChanges
@@ -93,6 +95,7 @@ class DocumentRoom(StockDocumentRoom):  # type: ignore[misc]
         self._save_lock = asyncio.Lock()
         self._save_timer: asyncio.TimerHandle | None = None
         self._changed_at = self._unsaved_since = 0.0
+        self._last_path = str(file.path)
         self._saved_hash = ""
         self._untouched = False
         self._autosave_wished = True
@@ -115,8 +118,10 @@ class DocumentRoom(StockDocumentRoom):  # type: ignore[misc]
 
     @property
     def path(self) -> str:
-        """Where the file is now."""
-        return str(self._file.path)
+        """Where the file is now, or was when it was last seen."""
+        with suppress(RuntimeError):  # deleted through Jupyter
+            self._last_path = str(self._file.path)
+        return self._last_path
 
     def content(self) -> Content:
         """What the document holds now."""
@@ -133,6 +138,11 @@ class DocumentRoom(StockDocumentRoom):  # type: ignore[misc]
     def guarded(self) -> bool:
         """Whether the document is the pad of a room."""
         return self._tidy.on
+
+    def _emit(self, level: LogLevel, action: str | None = None, msg: str | None = None) -> None:
+        """jupyter-collaboration's event, also of a file that has no path any more."""
+        with suppress(RuntimeError):
+            super()._emit(level, action, msg)
 
     def _size(self) -> int:
         if isinstance(self._document, YUnicode):
@@ -188,8 +198,9 @@ class DocumentRoom(StockDocumentRoom):  # type: ignore[misc]
             self._arm_save()
 
     def _look_at_file(self) -> None:
+        self._last_path = self._file.path
         if self.guarded:
-            self._check_file(self._file.path)
+            self._check_file(self._last_path)
 
     async def stop(self) -> None:
         """Write the file a last time and end; the log keeps everything in any case."""
@@ -223,8 +234,8 @@ class DocumentRoom(StockDocumentRoom):  # type: ignore[misc]
         if not self.ready or self._closed:
             return
         if target == "state":
-            if self._document.path != self._file.path:  # only the server says where the file is
-                self._document.path = self._file.path
+            if self._document.path != self.path:  # only the server says where the file is
+                self._document.path = self.path
             return
         self._untouched = False
         self._tidy.changed(target, event)
@@ -301,20 +312,37 @@ class DocumentRoom(StockDocumentRoom):  # type: ignore[misc]
                 await self._merge_outside()
                 self._arm_save(0.0)
             except Exception as error:  # the contents manager may raise anything
-                self._say_failed("saving", error)
-                self._arm_save(SAVE_RETRY_SECONDS)
+                if not await self._write_again(content, now_hash):
+                    self._say_failed("saving", error)
+                    self._arm_save(SAVE_RETRY_SECONDS)
             else:
                 if saved is not None:
                     await self._note_saved(now_hash)
                     self._tell_saved(saved["hash"])
 
+    async def _write_again(self, content: Content, now_hash: str) -> bool:
+        """Write a file where it was, if it has been deleted while people type on."""
+        contents, path = self._file._contents_manager, self._last_path
+        try:
+            if await ensure_async(contents.file_exists(path)):
+                return False
+            if self.guarded:
+                self._check_file(path)
+            kind = self._file_type if self._file_type in {"file", "notebook"} else "file"
+            model = {"type": kind, "format": self._file_format, "content": content}
+            saved = await ensure_async(contents.save(model, path))
+        except Exception as error:  # the contents manager may raise anything
+            self.log.error("%s was deleted and cannot be written again: %r", path, error)
+            return False
+        self._file.last_modified = saved["last_modified"]
+        self.log.warning("%s was deleted while people typed; it is there again.", path)
+        await self._note_saved(now_hash)
+        return True
+
     def _say_failed(self, doing: str, error: Exception) -> None:
         message = f"Error {doing} file: {self._file.file_id}\n{error!r}"
         self.log.error(message)
-        try:
-            self._emit(LogLevel.ERROR, None, message)
-        except RuntimeError:  # the file has no path any more
-            return
+        self._emit(LogLevel.ERROR, None, message)
 
     def _tell_saved(self, file_hash: str) -> None:
         with self.ydoc.transaction():

@@ -127,6 +127,7 @@ class JupyterServer:
         self.root_dir.mkdir(parents=True, exist_ok=True)
         self.token = "test-token-0123456789"
         self.port = free_port()
+        self.health = "codepad/api/health"
         self.base_url = base_url
         self.options = options or []
         self.variables: dict[str, str] = {}
@@ -209,7 +210,7 @@ class JupyterServer:
             deadline = loop.time() + START_SECONDS
             while True:
                 try:
-                    answer = await probe.get(self.url + "codepad/api/health")
+                    answer = await probe.get(self.url + self.health)
                     if answer.status_code == 200:
                         return self
                     if answer.status_code == 404:

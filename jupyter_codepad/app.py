@@ -195,6 +195,7 @@ class CodepadApp(CodepadSettings):
             document_limit_bytes=self.document_limit_bytes,
             notebook_limit_bytes=self.notebook_limit_bytes,
             check_file=self.folders.require_regular,
+            root=getattr(self.server.contents_manager, "root_dir", None),
             socket_timeout_seconds=self.socket_timeout_seconds,
             told=self._conflict_changed,
         )

@@ -123,7 +123,8 @@ class SyncClient:
 
     def acknowledge(self, count: int) -> None:
         """So many of this connection's updates are on disk."""
-        self.connection.send(binary_frame(ack_frame(count)))
+        frame = ack_frame(count)
+        self.connection.send(bytes((130, len(frame))) + frame)
 
     def refuse(self, error: Exception) -> None:
         """Close because of something that this client has sent."""

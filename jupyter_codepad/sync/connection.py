@@ -14,6 +14,7 @@ import binascii
 import hashlib
 import os
 import socket
+from collections.abc import Callable
 from contextlib import suppress
 from typing import Any, Protocol
 
@@ -26,6 +27,7 @@ CLOSE_SECONDS = 5.0
 
 READ_BYTES = 65536
 CONTROL_LIMIT = 125
+SMALL = 1024
 FRAGMENTS_LIMIT = 4096
 
 CONTINUATION, TEXT, BINARY, CLOSE, PING, PONG = 0, 1, 2, 8, 9, 10
@@ -89,14 +91,16 @@ class Connection(asyncio.Protocol):
         "_lost",
         "_needed",
         "_receiver",
+        "_small",
         "_timer",
         "_transport",
         "heard",
-        "sent",
+        "send",
     )
 
     def __init__(self, *, message_limit_bytes: int, send_high_bytes: int) -> None:
         self._limit = message_limit_bytes
+        self._small = min(SMALL, message_limit_bytes)
         self._high = send_high_bytes
         self._transport: Any = None
         self._receiver: Receiver | None = None
@@ -108,7 +112,8 @@ class Connection(asyncio.Protocol):
         self._lost = False
         self._timer: asyncio.TimerHandle | None = None
         self.heard = True
-        self.sent = False
+        self.send: Callable[[bytes], None] = _nowhere
+        """Send bytes that are a WebSocket frame already (``binary_frame``); dropped at the end."""
 
     @property
     def open(self) -> bool:
@@ -128,12 +133,6 @@ class Connection(asyncio.Protocol):
 
     # -- out -------------------------------------------------------------------------------------
 
-    def send(self, frame: bytes) -> None:
-        """Send bytes that are a WebSocket frame already; see ``binary_frame``."""
-        if not self._closing and not self._lost:
-            self.sent = True
-            self._transport.write(frame)
-
     def close(self, code: int = 1000, reason: str = "") -> None:
         """Say goodbye; the rest of what comes is ignored."""
         if self._closing or self._lost or self._transport is None:
@@ -146,6 +145,7 @@ class Connection(asyncio.Protocol):
         Were the socket closed with something unread, the client would never see the last frame.
         """
         self._closing = True
+        self.send = _nowhere
         self._held.clear()
         self._fragments = None
         self._transport.write(goodbye)
@@ -155,9 +155,9 @@ class Connection(asyncio.Protocol):
         self._timer = loop.call_later(CLOSE_SECONDS, self._transport.abort)
 
     def check(self) -> bool:
-        """Whether anything has been heard since the last check; asks the client for a sign."""
+        """Whether anything has been heard since the last check; if not, ask for a sign."""
         heard, self.heard = self.heard, False
-        if not self._closing and not self._lost:
+        if not heard and not self._closing and not self._lost:
             self._transport.write(PING_FRAME)
         return heard
 
@@ -171,6 +171,7 @@ class Connection(asyncio.Protocol):
     def connection_made(self, transport: Any) -> None:
         """Begin; called by the event loop."""
         self._transport = transport
+        self.send = transport.write
         transport.set_write_buffer_limits(high=self._high, low=self._high // 4)
 
     def pause_writing(self) -> None:
@@ -190,6 +191,7 @@ class Connection(asyncio.Protocol):
     def connection_lost(self, exc: Exception | None) -> None:
         """The end; called by the event loop."""
         self._lost = True
+        self.send = _nowhere
         self._held.clear()
         if self._timer is not None:
             self._timer.cancel()
@@ -233,7 +235,10 @@ class Connection(asyncio.Protocol):
             elif length == 127:
                 head = at + 14
                 length = int.from_bytes(data[at + 2 : at + 10], "big") if end >= head else 0
-            if not self._acceptable(first, second, length):
+            ordinary = first == FIN | BINARY and second >= MASKED and length <= self._small
+            if not (ordinary and self._fragments is None) and not self._acceptable(
+                first, second, length
+            ):
                 return end
             after = head + length
             if end < after:
@@ -293,6 +298,10 @@ class Connection(asyncio.Protocol):
             self._fragments, self._fragments_bytes = None, 0
             if self._receiver is not None:
                 self._receiver.received(b"".join(parts))
+
+
+def _nowhere(frame: bytes) -> None:
+    """Where frames go that nobody can get any more."""
 
 
 def clipped(reason: str, limit: int) -> bytes:

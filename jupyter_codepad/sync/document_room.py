@@ -21,6 +21,7 @@ from pycrdt import Text, UndoManager
 from .client import SyncClient
 from .conflicts import Conflict, Keep, Reason, conflict_over
 from .content import content_hash, first_history, histories, meet, outside_change, set_content
+from .files import Files, SaveClock
 from .merge import Content, merge
 from .shared_document import SharedDocument
 from .tidy import Tidy
@@ -28,9 +29,6 @@ from .turns import Turns
 from .update_log import LoadedDocument, UpdateLog
 
 SAVE_RETRY_SECONDS = 5.0
-SAVE_DELAYS_AT_MOST = 10
-"""While people type on, the file is written once in so many save delays."""
-
 LONG_TAIL = 500
 """Updates after the last checkpoint from which loading makes a new one."""
 
@@ -65,6 +63,7 @@ class DocumentRoom(StockDocumentRoom):  # type: ignore[misc]
         log: Logger,
         update_log: UpdateLog,
         turns: Turns,
+        files: Files,
         save_delay: float | None,
         size_limit_bytes: int,
         check_file: Callable[[str], None],
@@ -89,17 +88,17 @@ class DocumentRoom(StockDocumentRoom):  # type: ignore[misc]
         )
         self.shared.returned = self._returned
         self.conflict: Conflict | None = None
+        self._files = files
+        self._last_path = str(file.path)
+        files.watch(self)
         self._check_file = check_file
         self._told = told
         self._loading: asyncio.Task[None] | None = None
         self._save_lock = asyncio.Lock()
-        self._save_timer: asyncio.TimerHandle | None = None
-        self._changed_at = self._unsaved_since = 0.0
-        self._last_path = str(file.path)
+        self._clock = SaveClock(save_delay, self._save_is_due)
         self._saved_hash = ""
-        self._untouched = False
         self._autosave_wished = True
-        self._closed = False
+        self._untouched = self._closed = False
 
     @property
     def document(self) -> Any:
@@ -118,9 +117,7 @@ class DocumentRoom(StockDocumentRoom):  # type: ignore[misc]
 
     @property
     def path(self) -> str:
-        """Where the file is now, or was when it was last seen."""
-        with suppress(RuntimeError):  # deleted through Jupyter
-            self._last_path = str(self._file.path)
+        """Where the file is, or was when it was last looked at."""
         return self._last_path
 
     def content(self) -> Content:
@@ -131,7 +128,7 @@ class DocumentRoom(StockDocumentRoom):  # type: ignore[misc]
 
     def guard(self, save_delay: float) -> None:
         """From now on people who are not trusted write here too: the document is a room's pad."""
-        self._save_delay = save_delay
+        self._clock.delay = save_delay
         self._tidy.start(now=self.ready)
 
     @property
@@ -195,7 +192,7 @@ class DocumentRoom(StockDocumentRoom):  # type: ignore[misc]
         self.ydoc_observed.set()
         self._emit(LogLevel.INFO, "initialize", "Room initialized")
         if content_hash(self._document.get()) != self._saved_hash:
-            self._arm_save()
+            self._clock.changed()
 
     def _look_at_file(self) -> None:
         self._last_path = self._file.path
@@ -209,7 +206,8 @@ class DocumentRoom(StockDocumentRoom):  # type: ignore[misc]
         self._closed = True
         if self.ready and (self.guarded or self._autosave):
             await self.save()
-        self._disarm_save()
+        self._clock.stop()
+        self._files.unwatch(self)
         self.shared.stop()
         self._stopped.set()
         if self._task_group is not None:
@@ -234,37 +232,16 @@ class DocumentRoom(StockDocumentRoom):  # type: ignore[misc]
         if not self.ready or self._closed:
             return
         if target == "state":
-            if self._document.path != self.path:  # only the server says where the file is
-                self._document.path = self.path
+            if self._document.path != self._last_path:  # only the server says where the file is
+                self._document.path = self._last_path
             return
         self._untouched = False
         self._tidy.changed(target, event)
-        self._arm_save()
-
-    def _arm_save(self, delay: float | None = None) -> None:
-        loop = asyncio.get_running_loop()
-        self._changed_at = loop.time()
-        if self._save_timer is not None or self._closed:
-            return
-        if delay is None:
-            delay = self._save_delay
-            self._unsaved_since = self._changed_at
-        if delay is not None:
-            self._save_timer = loop.call_later(delay, self._save_is_due)
+        self._clock.changed()
 
     def _save_is_due(self) -> None:
-        """Save once nobody has typed for a moment, or when it has been long enough."""
-        self._save_timer = None
-        loop = asyncio.get_running_loop()
-        if self._save_delay is not None:
-            quiet = self._changed_at + self._save_delay
-            latest = self._unsaved_since + SAVE_DELAYS_AT_MOST * self._save_delay
-            due = min(quiet, latest)
-            if due > loop.time() + self._save_delay / 20:
-                self._save_timer = loop.call_at(due, self._save_is_due)
-                return
         if self.guarded or self._autosave:
-            self._save_to_disc()
+            self._files.save_soon(self.save)
 
     @property
     def _autosave(self) -> bool:
@@ -274,13 +251,8 @@ class DocumentRoom(StockDocumentRoom):  # type: ignore[misc]
             self._autosave_wished = any(wishes)
         return self._autosave_wished
 
-    def _disarm_save(self) -> None:
-        if self._save_timer is not None:
-            self._save_timer.cancel()
-            self._save_timer = None
-
     def _save_to_disc(self) -> asyncio.Task[None]:
-        """Start a save at once (jupyter-collaboration's name for Lab's Save button)."""
+        """Start a save at once: jupyter-collaboration's name for Lab's Save button."""
         task = asyncio.create_task(self.save())
         self._background_tasks.add(task)
         task.add_done_callback(self._background_tasks.discard)
@@ -295,7 +267,7 @@ class DocumentRoom(StockDocumentRoom):  # type: ignore[misc]
         and tried again; the log has everything meanwhile.
         """
         async with self._save_lock:
-            self._disarm_save()
+            self._clock.stop()
             if self.conflict is not None and self.conflict.reason is Reason.FILE_CHANGED:
                 return
             content = self.content()
@@ -310,11 +282,11 @@ class DocumentRoom(StockDocumentRoom):  # type: ignore[misc]
                 )
             except OutOfBandChanges:
                 await self._merge_outside()
-                self._arm_save(0.0)
+                self._clock.within(0)
             except Exception as error:  # the contents manager may raise anything
                 if not await self._write_again(content, now_hash):
                     self._say_failed("saving", error)
-                    self._arm_save(SAVE_RETRY_SECONDS)
+                    self._clock.within(SAVE_RETRY_SECONDS)
             else:
                 if saved is not None:
                     await self._note_saved(now_hash)
@@ -363,10 +335,19 @@ class DocumentRoom(StockDocumentRoom):  # type: ignore[misc]
 
     # -- changes from outside ---------------------------------------------------------------------
 
+    async def look(self) -> None:
+        """See whether somebody else has written or moved the file."""
+        if self.ready and not self._closed:
+            await self._file.maybe_notify()
+
+    def _on_filepath_change(self) -> None:
+        self._last_path = str(self._file.path)
+        super()._on_filepath_change()
+
     async def _on_outofband_change(self) -> None:
         async with self._save_lock:
             await self._merge_outside()
-        self._arm_save(0.0)
+        self._clock.within(0)
 
     async def _merge_outside(self) -> None:
         try:
@@ -441,7 +422,7 @@ class DocumentRoom(StockDocumentRoom):  # type: ignore[misc]
             await self.shared.durable()
             await self._update_log.note_conflict(self._room_id, None)
             self._told(self)
-        self._arm_save(0.0)
+        self._clock.within(0)
 
     # -- who comes back with a history that is not ours -------------------------------------------
 

@@ -17,6 +17,7 @@ from ..rooms.manager import RoomManager
 from ..storage.tables import RoomRecord
 from .content import built
 from .document_room import DocumentRoom
+from .files import Files
 from .memory_rooms import MemoryRoom
 from .shared_document import SharedDocument
 from .turns import Turns
@@ -53,7 +54,8 @@ class DocumentManager:
 
     ``collaboration``: gives jupyter-collaboration's server extension (it may load after us);
     ``cleanup_seconds``: how long a pad nobody is connected to stays in memory; ``check_file``:
-    raises for a path that a pad must be neither read from nor written to; ``told``: called when a
+    raises for a path that a pad must be neither read from nor written to; ``root``: the folder on
+    this machine that files lie below, None where they are kept elsewhere; ``told``: called when a
     document has a new conflict, or none any more.
     """
 
@@ -70,6 +72,7 @@ class DocumentManager:
         document_limit_bytes: int,
         notebook_limit_bytes: int,
         check_file: Callable[[str], None],
+        root: str | None,
         socket_timeout_seconds: float,
         told: Callable[[DocumentRoom], None],
     ) -> None:
@@ -86,6 +89,8 @@ class DocumentManager:
         self._size_limit = 2 * document_limit_bytes
         self._runs: dict[str, SharedDocument] = {}
         self._runs_lock = asyncio.Lock()
+        self._root = root
+        self._files: Files | None = None
         self.turns = Turns(update_log, timeout_seconds=socket_timeout_seconds)
         self.dropped: Callable[[str], Awaitable[None]] = _nobody_asks
         update_log.wants_checkpoint = self._make_checkpoint
@@ -97,6 +102,8 @@ class DocumentManager:
             rooms = list(extension.ywebsocket_server.rooms.values())
             ours = [room for room in rooms if isinstance(room, DocumentRoom | MemoryRoom)]
             await asyncio.gather(*(room.stop() for room in ours), return_exceptions=True)
+        if self._files is not None:
+            await self._files.stop()
         for document in self._runs.values():
             document.stop()
         self._runs.clear()
@@ -207,11 +214,23 @@ class DocumentManager:
                 self.release(room)
         return room
 
+    def _open_files(self, extension: YDocExtension) -> Files:
+        """What writes and looks at files: one for all, instead of a task for each of them."""
+        if self._files is None:
+            mapping = extension.file_loaders
+            self._files = Files(
+                root=self._root, poll_seconds=mapping.file_poll_interval, log=self._log
+            )
+            self._files.start()
+            mapping.file_poll_interval = None
+        return self._files
+
     def _new_room(self, extension: YDocExtension, key: str) -> DocumentRoom | MemoryRoom:
         if key.count(":") < 2:
             return MemoryRoom(key, turns=self.turns, log=self._log, read_only=True)
         form, kind, file_id = key.split(":", 2)
         try:
+            files = self._open_files(extension)
             loader = extension.file_loaders[file_id]
             return DocumentRoom(
                 key,
@@ -222,6 +241,7 @@ class DocumentManager:
                 log=self._log,
                 update_log=self._update_log,
                 turns=self.turns,
+                files=files,
                 save_delay=extension.document_save_delay,
                 size_limit_bytes=self._notebook_limit if kind == "notebook" else self._size_limit,
                 check_file=self._check_file,

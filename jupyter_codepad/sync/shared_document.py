@@ -33,6 +33,9 @@ NO_STATE = b"\x00"
 """The state vector of an empty document."""
 
 UPDATE_HEAD = bytes((Kind.SYNC, SyncStep.UPDATE))
+SMALL_COUNT = 2
+"""So many entries are in any update; of more it is checked whether they can be."""
+
 SERVER = "server"
 SMALL_UPDATE_BYTES = 1024
 """Updates below this may go a little over the limit: deletions are small."""
@@ -173,7 +176,8 @@ class SharedDocument:
         client.send(sync_frame(SyncStep.MISSING, missing))
 
     def _receive_update(self, client: SyncClient, step: int, content: bytes) -> None:
-        check_counts(content)
+        if len(content) < 2 or content[0] >= SMALL_COUNT:
+            check_counts(content)
         client.updates_received += 1
         if client.foreign is not None:
             if step == SyncStep.MISSING:
@@ -247,9 +251,8 @@ class SharedDocument:
         """Repeat who is still here, and let no line fall silent: browsers give up after 30 s."""
         self.states.repeat()
         for client in self.clients:
-            if not client.connection.sent and client.behind is None:
+            if client.behind is None:
                 client.connection.send(KEEP_ALIVE_FRAME)
-            client.connection.sent = False
 
     # -- turns ------------------------------------------------------------------------------------
 

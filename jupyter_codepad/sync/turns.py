@@ -37,6 +37,7 @@ class Turns:
         self._scheduled = False
         self._cost = 0.0
         self._ended = 0.0
+        self._sweeps = 0
         self._sweeping: asyncio.TimerHandle | None = None
 
     def soon(self, document: SharedDocument) -> None:
@@ -108,6 +109,7 @@ class Turns:
         """Keep lines alive, and cut those that are not."""
         now = asyncio.get_running_loop().time()
         self._sweeping = asyncio.get_running_loop().call_later(SWEEP_SECONDS, self._sweep)
+        self._sweeps += 1
         silent: dict[SyncClient, float] = {}
         clients = 0
         for document in self._documents:
@@ -118,7 +120,8 @@ class Turns:
                 since = silent[client] = self._silent.get(client, now)
                 if now - since > self._timeout or client.stalled_for() > self._timeout:
                     client.connection.abort()
-            document.keep_alive()
+            if self._sweeps % 2:
+                document.keep_alive()
         self._silent = silent
         metrics.SYNC_CLIENTS.set(clients)
         metrics.SYNC_DOCUMENTS.set(len(self._documents))

@@ -24,6 +24,9 @@ from .history import Limits
 
 SAVES_KEPT = 16
 RETRY_SECONDS = 1.0
+COMMIT_PAUSE_SECONDS = 0.01
+"""After a commit the next one waits so long: a hundred transactions a second are enough."""
+
 SCHEMA_VERSION = 1
 PRAGMAS = (
     "PRAGMA auto_vacuum=INCREMENTAL",
@@ -344,9 +347,13 @@ class UpdateLog:
 
     def _write_forever(self, connection: sqlite3.Connection) -> None:
         ending = False
+        committed = 0.0
         while not ending:
             jobs: list[_Job] = []
             job = self._jobs.get()
+            early = committed + COMMIT_PAUSE_SECONDS - time.monotonic()
+            if early > 0 and not self._stopping.is_set():
+                time.sleep(early)  # what comes meanwhile goes into the same transaction
             while True:
                 if job is None:
                     ending = True
@@ -358,6 +365,7 @@ class UpdateLog:
                     break
             if jobs:
                 self._commit(connection, jobs)
+                committed = time.monotonic()
         connection.close()
 
     def _commit(self, connection: sqlite3.Connection, jobs: list[_Job]) -> None:

@@ -236,13 +236,23 @@ async def test_the_api_description_holds(server: JupyterServer) -> None:  # noqa
     schemas = document["components"]["schemas"]
     seen = set()
 
-    async def check(method: str, template: str, body: Any = None, **parts: str) -> Any:
-        path = template.format(**parts)
+    async def check(
+        method: str,
+        template: str,
+        body: Any = None,
+        query: str = "",
+        *,
+        refused: bool = False,
+        **parts: str,
+    ) -> Any:
+        path = template.format(**parts) + query
         answer = await server.host.api(method, path.lstrip("/"), body)
         operation = document["paths"][template][method.lower()]
-        assert str(answer.status_code) in operation["responses"], answer.text
+        status = str(answer.status_code) if not refused else "default"
+        assert status in operation["responses"], answer.text
+        assert answer.is_success != refused
         seen.add((template, method.lower()))
-        content = operation["responses"][str(answer.status_code)].get("content")
+        content = operation["responses"][status].get("content")
         if content is None:
             assert answer.content == b""
             return None
@@ -278,6 +288,12 @@ async def test_the_api_description_holds(server: JupyterServer) -> None:  # noqa
     colleague = {"username": "colleague", "role": "host"}
     added = await check("POST", "/rooms/{room_id}/participants", colleague, **here)
     await check("PATCH", "/rooms/{room_id}/me", {"hand_raised": True}, **here)
+    await check("POST", "/rooms/{room_id}/latency", {"milliseconds": [1.5, 20]}, **here)
+    await check("GET", "/rooms/{room_id}/conflict", **here)
+    choice = {"id": "none", "keep": "mine"}
+    await check("POST", "/rooms/{room_id}/conflict", choice, refused=True, **here)
+    await check("GET", "/conflicts", query="?path=nothing.py")
+    await check("POST", "/conflicts", choice, query="?path=nothing.py", refused=True)
     await check("GET", "/rooms/{room_id}/activity", **here)
     await check("GET", "/rooms/{room_id}/activity.csv", **here)
     await check("GET", "/rooms/{room_id}/export", **here)

@@ -11,6 +11,7 @@ import os
 import shutil
 import subprocess
 from collections.abc import Iterator
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -565,13 +566,11 @@ async def test_a_full_disk_for_the_log_says_so_and_loses_nothing(
         client = await place.open()
         await until(lambda: client.durable, "on disk")
         filler = tiny_disk / "filler"
-        with filler.open("wb") as file:
-            try:
-                while True:
-                    file.write(b"x" * 4096)
-                    file.flush()
-            except OSError:
-                pass
+        file = os.open(filler, os.O_WRONLY | os.O_CREAT)
+        with suppress(OSError):
+            while True:
+                os.write(file, b"x" * 4096)
+        os.close(file)
         client.type("typed on a full disk\n" * 20_000)
         await until(lambda: "update log cannot be written" in server.log, "a complaint")
         assert not client.durable

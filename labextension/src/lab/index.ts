@@ -1,5 +1,6 @@
 /** The JupyterLab extension: one plugin for each area. */
+import { conflictsPlugin } from './conflicts';
 import { roomsPlugin } from './rooms';
 import { runsPlugin } from './runs';
 
-export default [roomsPlugin, runsPlugin];
+export default [roomsPlugin, runsPlugin, conflictsPlugin];

@@ -7,7 +7,8 @@ import { FollowModel } from '../people/follow';
 import { PeopleModel } from '../people/model';
 import { pausedWords } from '../people/roles';
 import { RoomControl } from '../rooms/control';
-import type { IRoomEvent, Provider } from '../sync/provider';
+import { ConflictModel } from '../sync/conflict';
+import type { IRoomEvent, Provider, SyncStatus } from '../sync/provider';
 import type { IInvite, IPageConfig, IRoom, Permission, Role } from '../types';
 import { readInvite, takeInvite } from './invite';
 import { ThemeModel } from './theme';
@@ -23,8 +24,10 @@ export class PageModel {
   readonly runs: RunsModel;
   readonly control: RoomControl;
   readonly follow: FollowModel;
+  readonly conflict: ConflictModel;
   readonly theme = new ThemeModel();
   private _room: IRoom;
+  private _lineWasDown = true;
   private _toast = '';
   private _left = false;
   private _refusedText: string | null = null;
@@ -58,6 +61,9 @@ export class PageModel {
       }
       this._changed.emit();
     });
+    this.conflict = new ConflictModel(this.api, `rooms/${config.roomId}/conflict`);
+    this.conflict.told.connect((_, words) => this.tell(words));
+    pad.statusChanged.connect((_, status) => this._onStatus(status));
     pad.eventReceived.connect(this._onEvent);
     takeInvite(config.roomId);
     window.addEventListener('beforeunload', event => {
@@ -192,6 +198,20 @@ export class PageModel {
     }
   }
 
+  /** What was told while the line was down is asked for. */
+  private _onStatus(status: SyncStatus): void {
+    if (status === 'saved' && this._lineWasDown) {
+      this._lookForConflict();
+    }
+    this._lineWasDown = status === 'offline' || status === 'connecting' || (this._lineWasDown && status !== 'saved');
+  }
+
+  private _lookForConflict(): void {
+    if (this.may('edit')) {
+      void this.conflict.look();
+    }
+  }
+
   get left(): boolean {
     return this._left;
   }
@@ -202,6 +222,8 @@ export class PageModel {
       this._refusedText = this.padText();
       this.pad.dispose();
       this._changed.emit();
+    } else if (event.type === 'conflict') {
+      this._lookForConflict();
     } else if (event.type === 'room') {
       this._room = event['room'] as IRoom;
       this.control.learnClock(this._room);

@@ -5,6 +5,7 @@ import { KernelLine, RunControls, RunsView } from '../execution/view';
 import { PeopleNews, PeoplePanel, TypingLine } from '../people/view';
 import { useSignal } from '../react';
 import { hoursUntil } from '../rooms/controls';
+import { ConflictNote } from '../sync/conflict_view';
 import { EndScreen } from './end';
 import type { PageModel } from './model';
 import { Splitter } from './splitter';
@@ -104,6 +105,7 @@ export function Page(props: { model: PageModel }): JSX.Element {
           {model.runPausedWords}
         </div>
       )}
+      <ConflictNote model={model.conflict} />
       <TimeBanner model={model} />
       <FollowBar model={model} />
       <Tabs tabs={notebook ? TABS.filter(([id]) => id !== 'output') : TABS} tab={tab} waiting={model.people.waiting.length} onTab={setTab} />

@@ -121,6 +121,9 @@ class Person:
 class JupyterServer:
     """Starts, stops, restarts and kills one server; all of its files are below ``home``."""
 
+    health = "codepad/api/health"
+    """What answers with 200 as soon as the server is there."""
+
     def __init__(self, home: Path, *, base_url: str = "/", options: list[str] | None = None):
         self.home = home
         self.root_dir = home / "root"
@@ -144,7 +147,19 @@ class JupyterServer:
                 "rooms_per_owner_limit": 10_000,
             },
         }
-        (config / "jupyter_server_config.json").write_text(json.dumps(settings))
+        self._config = config / "jupyter_server_config.json"
+        self._config.write_text(json.dumps(settings))
+
+    def configure(self, changes: dict[str, dict[str, Any]]) -> None:
+        """Change the configuration file: class by class, setting by setting, key by key."""
+        settings = json.loads(self._config.read_text())
+        for name, values in changes.items():
+            of_class = settings.setdefault(name, {})
+            for key, value in values.items():
+                if isinstance(value, dict):
+                    value = {**of_class.get(key, {}), **value}
+                of_class[key] = value
+        self._config.write_text(json.dumps(settings))
 
     @property
     def url(self) -> str:
@@ -209,7 +224,7 @@ class JupyterServer:
             deadline = loop.time() + START_SECONDS
             while True:
                 try:
-                    answer = await probe.get(self.url + "codepad/api/health")
+                    answer = await probe.get(self.url + self.health)
                     if answer.status_code == 200:
                         return self
                     if answer.status_code == 404:

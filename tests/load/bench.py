@@ -8,6 +8,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import json
+import signal
 import sys
 import tempfile
 from dataclasses import replace
@@ -97,11 +98,16 @@ def available(names: list[str]) -> list[type[Peer]]:
 async def main() -> int:
     """Measure what was asked for and print it."""
     chosen = arguments()
+    own = asyncio.current_task()
+    assert own is not None
+    # Whoever ends the bench ends the server too that it has started.
+    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, own.cancel)
     build()
     cores = Cores.of_this_machine()
     timing = replace(Timing(), seconds=chosen.seconds, drain=chosen.drain)
     bench = Bench(cores, QUICK_TIMING if chosen.quick else timing, say)
-    peers = [] if chosen.ceiling else [Ours] if chosen.quick else available(chosen.only)
+    names = [] if chosen.ceiling else [Ours.name] if chosen.quick else chosen.only
+    peers = available(names)
     about = machine(peers, cores)
     print("\n".join(f"{name + ':':14}{value}" for name, value in about.items()), flush=True)
     if chosen.ceiling:

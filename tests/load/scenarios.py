@@ -19,7 +19,7 @@ P95_LIMIT_MS = 50.0
 ON_SCHEDULE = 0.99
 """Share of the scheduled insertions that the generator has to have sent for a figure to count."""
 RISE_MOST = 12
-MEMORY_SAMPLE_SECONDS = 3.0
+MEMORY_SETTLE_SECONDS = 4.0
 
 
 @dataclass(frozen=True)
@@ -87,7 +87,8 @@ class Row:
     @property
     def ops(self) -> float:
         """Insertions a second."""
-        return float(self.report["measured"] / self.report["seconds"])
+        seconds = self.report["seconds"]
+        return float(self.report["measured"] / seconds) if seconds else 0.0
 
     @property
     def on_schedule(self) -> bool:
@@ -141,7 +142,9 @@ class Bench:
                 keep=load.seconds > 0,
             )
             compared, diverged = compare(folder)
-        return Row(peer.name, scenario.key, str(scenario), scenario.rate, report, diverged, compared)
+        return Row(
+            peer.name, scenario.key, str(scenario), scenario.rate, report, diverged, compared
+        )
 
     def _load(self, scenario: Scenario, seconds: float) -> Load:
         timing = self.timing
@@ -164,14 +167,12 @@ class Bench:
         (rooms, people), (first, last) = MEMORY[key]
         async with self._started(kind) as peer:
             lines = await peer.clients(rooms, people)
-            load = Load(1, 0, awareness=False, settle=MEMORY_SAMPLE_SECONDS, stages=(first, last))
+            load = Load(1, 0, settle=MEMORY_SETTLE_SECONDS, stages=(first, last))
             scenario = Scenario(key, rooms, people, 0)
             row = await self._row(peer, scenario, lines, load)
         _, before, after = row.report["resident_kib"]
-        what = "client of a room" if key == "M" else "room with one client"
         row.what = f"{first} to {last}"
         row.report["kib_each"] = (after - before) / (last - first)
-        row.notes.append(f"{row.report['kib_each']:.1f} KiB for each further {what}")
         return row
 
     async def rising(self, kind: type[Peer]) -> list[Row]:

@@ -33,6 +33,7 @@ COLUMNS = (
     "gen CPU",
     "others CPU",
 )
+MEMORY_WORDS = {"M": "each further client of a room", "R": "each further room with one client"}
 LEFT = 2
 """Columns whose text begins at the left."""
 
@@ -111,8 +112,8 @@ def remarks(row: Row) -> list[str]:
     found = list(row.notes)
     if report["missing"]:
         found.append(f"{report['missing']} of {report['expected']} deliveries missing at the end")
-    if report["resent"] or report["echoes"]:
-        found.append(f"{report['resent']} sent again, {report['echoes']} back to their sender")
+    if report["resent"]:
+        found.append(f"{report['resent']} sent again")
     if report["connected"] < report["clients"]:
         found.append(f"{report['connected']} of {report['clients']} clients came in")
     if not row.on_schedule:
@@ -124,26 +125,45 @@ def remarks(row: Row) -> list[str]:
     return found
 
 
+def memory_cells(row: Row) -> list[str]:
+    """One row of the table of memory."""
+    report = row.report
+    first, last = (f"{value / 1024:,.1f}" for value in report["resident_kib"][1:])
+    each = f"{report['kib_each']:.1f}"
+    return [row.peer, f"{row.scenario} {MEMORY_WORDS[row.scenario]}, {row.what}", each, first, last]
+
+
+def most_held(rows: list[Row]) -> list[str]:
+    """The result of scenario E, a line for each server."""
+    lines = []
+    for name in dict.fromkeys(row.peer for row in rows):
+        steps = [row for row in rows if row.peer == name]
+        held = [row for row in steps if row.held]
+        if held:
+            best = max(held, key=lambda row: row.ops)
+            p95 = best.report["latency_ms"]["p95"]
+            lines.append(f"  {name}: {best.ops:,.0f} ops/s held, p95 {p95:.1f} ms")
+        else:
+            lines.append(f"  {name}: not even {min(row.ops for row in steps):,.0f} ops/s held")
+    return lines
+
+
 def render(rows: list[Row]) -> str:
     """All that was measured: times, then memory, then what to know about single rows."""
-    timed = [row for row in rows if row.scenario not in ("M", "R")]
+    timed = [row for row in rows if row.scenario not in MEMORY_WORDS]
+    memory = [row for row in rows if row.scenario in MEMORY_WORDS]
     parts = []
     if timed:
         parts.append(aligned([list(COLUMNS), *map(cells, timed)]))
-    most = [
-        f"{name}: {best.ops:,.0f} ops/s held, p95 {best.report['latency_ms']['p95']:.1f} ms"
-        if (best := max((row for row in of if row.held), key=lambda row: row.ops, default=None))
-        else f"{name}: not even {min(row.ops for row in of):,.0f} ops/s held"
-        for name in dict.fromkeys(row.peer for row in rows)
-        if (of := [row for row in rows if row.peer == name and row.scenario == "E"])
-    ]
-    if most:
-        parts.append("E, the most that was held:\n" + "\n".join(f"  {line}" for line in most))
-    said = [
+    if rising := [row for row in rows if row.scenario == "E"]:
+        parts.append("\n".join(["E, the most that was held:", *most_held(rising)]))
+    if memory:
+        head = ["server", "idle memory", "KiB each", "MiB at first", "at last"]
+        parts.append(aligned([head, *map(memory_cells, memory)]))
+    if said := [
         f"  {row.peer}, {row.scenario} {row.what}: {'; '.join(words)}"
         for row in rows
         if (words := remarks(row))
-    ]
-    if said:
-        parts.append("Remarks:\n" + "\n".join(said))
+    ]:
+        parts.append("\n".join(["Remarks:", *said]))
     return "\n\n".join(parts)

@@ -156,9 +156,8 @@ class JupyterServer:
         for name, values in changes.items():
             of_class = settings.setdefault(name, {})
             for key, value in values.items():
-                if isinstance(value, dict):
-                    value = {**of_class.get(key, {}), **value}
-                of_class[key] = value
+                nested = isinstance(value, dict)
+                of_class[key] = {**of_class.get(key, {}), **value} if nested else value
         self._config.write_text(json.dumps(settings))
 
     @property

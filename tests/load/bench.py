@@ -54,13 +54,23 @@ async def measure(bench: Bench, peers: list[type[Peer]], keys: list[str]) -> lis
     for key in keys:
         for peer in peers:
             say(f"{key}: {peer.name}")
-            if key == "E":
-                rows += await bench.rising(peer)
-            elif key in MEMORY:
-                rows.append(await bench.memory(peer, key))
-            else:
-                rows.append(await bench.typing(peer, TYPING[key]))
+            try:
+                rows += await measured(bench, peer, key)
+            except (RuntimeError, OSError, AssertionError, TimeoutError) as error:
+                # The other servers' figures are worth having all the same.
+                say(f"{key}: {peer.name} could not be measured: {error}")
     return rows
+
+
+async def measured(bench: Bench, peer: type[Peer], key: str) -> list[Row]:
+    """One scenario on one server."""
+    if key == "E":
+        return await bench.rising(peer)
+    if key in MEMORY:
+        return [await bench.memory(peer, key)]
+    row = await bench.typing(peer, TYPING[key])
+    say(f"  p95 {row.report['latency_ms']['p95']:.1f} ms, CPU {row.report['server_cpu']:.0%}")
+    return [row]
 
 
 async def ceiling(cores: Cores, seconds: float) -> list[Row]:

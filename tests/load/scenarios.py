@@ -49,7 +49,7 @@ TYPING = {
 }
 RISING = Scenario("E", 100, 10, 1)
 QUICK = Scenario("Q", 2, 4, 5)
-MEMORY = {"M": ((1, 1000), (200, 1000)), "R": ((220, 1), (20, 220))}
+MEMORY = {"M": ((1, 500), (100, 500)), "R": ((220, 1), (20, 220))}
 """Idle memory: rooms and people in each, and how many are connected at the two readings."""
 KEYS = (*TYPING, "E", *MEMORY)
 

@@ -1,4 +1,4 @@
-# Everything that is installed for this project stays in .venv and labextension/node_modules.
+# Everything that is installed for this project stays in .venv and in folders node_modules.
 # A second run of any target does only what changed.
 
 SHELL := /bin/bash
@@ -15,6 +15,7 @@ EXTRAS_demo := demo
 EXTRAS_test := test,dev
 PACKAGES = $(VENV)/.python-$(PURPOSE)
 MODULES := labextension/node_modules/.package-lock.json
+PEERS := tests/load/peers/node_modules/.package-lock.json
 BUILT := jupyter_codepad/labextension/package.json
 SOURCES := $(shell find labextension \( -name node_modules -o -name lib -o -name tests \) -prune \
 	-o -type f ! -name '*.tsbuildinfo' -print)
@@ -26,6 +27,8 @@ ROOT ?= demo
 ARGS ?=
 # What `make test` hands to pytest.
 PYTEST_ARGS ?=
+# What `make bench` is asked for: see `.venv/bin/python -m tests.load.bench --help`.
+BENCH_ARGS ?=
 
 # npm scripts use jupyter-builder, and node where the machine has none, from the environment.
 export PATH := $(abspath $(BIN)):$(PATH)
@@ -77,7 +80,11 @@ format: $(VENV)/.python-test ## Format the Python code
 	@$(BIN)/ruff format .
 
 .PHONY: bench
-bench: setup-test ## Measure what a person feels: page load, key to screen, run to output
+bench: setup-test $(PEERS) ## Measure live documents beside other servers, under load
+	@$(BIN)/python -m tests.load.bench $(BENCH_ARGS)
+
+.PHONY: bench-page
+bench-page: setup-test ## Measure what a person feels: page load, key to screen, run to output
 	@$(BIN)/python scripts/measure.py
 
 .PHONY: docs
@@ -114,7 +121,7 @@ clean: ## Remove what was built
 
 .PHONY: clean-all
 clean-all: clean ## Remove everything that was built or installed
-	@rm -rf $(VENV) labextension/node_modules
+	@rm -rf $(VENV) labextension/node_modules tests/load/peers/node_modules
 
 $(VENV)/.created:
 	@for python in $${PYTHON:-python3 python3.14 python3.13 python3.12 python3.11}; do \
@@ -147,6 +154,12 @@ $(VENV)/.node: $(VENV)/.created
 $(MODULES): labextension/package-lock.json $(VENV)/.node
 	@echo 'Installing the frontend packages'
 	@cd labextension && npm ci --no-audit --no-fund --loglevel=error >/dev/null
+	@touch $@
+
+# The servers of others that `make bench` measures beside ours.
+$(PEERS): tests/load/peers/package-lock.json $(VENV)/.node
+	@echo 'Installing the servers to measure ours beside'
+	@cd tests/load/peers && npm ci --no-audit --no-fund --loglevel=error >/dev/null
 	@touch $@
 
 $(BUILT): $(SOURCES) $(MODULES) | $(PACKAGES)

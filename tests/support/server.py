@@ -121,6 +121,9 @@ class Person:
 class JupyterServer:
     """Starts, stops, restarts and kills one server; all of its files are below ``home``."""
 
+    health = "codepad/api/health"
+    """What answers with 200 as soon as the server is there."""
+
     def __init__(self, home: Path, *, base_url: str = "/", options: list[str] | None = None):
         self.home = home
         self.root_dir = home / "root"
@@ -145,7 +148,18 @@ class JupyterServer:
                 "rooms_per_owner_limit": 10_000,
             },
         }
-        (config / "jupyter_server_config.json").write_text(json.dumps(settings))
+        self._config = config / "jupyter_server_config.json"
+        self._config.write_text(json.dumps(settings))
+
+    def configure(self, changes: dict[str, dict[str, Any]]) -> None:
+        """Change the configuration file: class by class, setting by setting, key by key."""
+        settings = json.loads(self._config.read_text())
+        for name, values in changes.items():
+            of_class = settings.setdefault(name, {})
+            for key, value in values.items():
+                nested = isinstance(value, dict)
+                of_class[key] = {**of_class.get(key, {}), **value} if nested else value
+        self._config.write_text(json.dumps(settings))
 
     @property
     def url(self) -> str:

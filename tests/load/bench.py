@@ -1,0 +1,137 @@
+"""Measures servers of shared documents side by side: ``python -m tests.load.bench``.
+
+See docs/performance.md for the scenarios and the columns.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import json
+import signal
+import sys
+import tempfile
+from dataclasses import replace
+from pathlib import Path
+
+from tests.load.generator import ClientLine, Cores, Load, build, generate, relay
+from tests.load.scenarios import KEYS, MEMORY, QUICK, TYPING, Bench, Row, Timing
+from tests.load.servers import ALL, Ours, Peer
+from tests.load.table import machine, render
+
+QUICK_TIMING = Timing(seconds=2, warmup=0.5, drain=5)
+CEILING_RATES = (10, 20, 40, 60, 80, 120, 160)
+"""Insertions a second of each of 1,000 clients."""
+
+
+def say(line: str) -> None:
+    """Tell how it goes, beside the table."""
+    print(line, file=sys.stderr, flush=True)
+
+
+def arguments() -> argparse.Namespace:
+    """The command line."""
+    names = [peer.name for peer in ALL]
+    parser = argparse.ArgumentParser(prog="python -m tests.load.bench", description=__doc__)
+    parser.add_argument("--only", help=f"servers, by comma: {','.join(names)}")
+    parser.add_argument("--scenarios", help=f"by comma: {','.join(KEYS)}")
+    parser.add_argument("--seconds", type=float, default=Timing.seconds, help="of each scenario")
+    parser.add_argument("--drain", type=float, default=Timing.drain, help="seconds, at most")
+    parser.add_argument("--quick", action="store_true", help="a smoke run of our server")
+    parser.add_argument("--ceiling", action="store_true", help="the generator on a bare relay")
+    parser.add_argument("--json", type=Path, help="write all figures to this file")
+    chosen = parser.parse_args()
+    chosen.only = chosen.only.split(",") if chosen.only else names
+    chosen.scenarios = chosen.scenarios.split(",") if chosen.scenarios else list(KEYS)
+    if unknown := (set(chosen.only) - set(names)) | (set(chosen.scenarios) - set(KEYS)):
+        parser.error(f"not known: {', '.join(sorted(unknown))}")
+    return chosen
+
+
+async def measure(bench: Bench, peers: list[type[Peer]], keys: list[str]) -> list[Row]:
+    """All scenarios, each on all servers in turn: what disturbs one disturbs its neighbours."""
+    rows: list[Row] = []
+    for key in keys:
+        for peer in peers:
+            say(f"{key}: {peer.name}")
+            try:
+                rows += await measured(bench, peer, key)
+            except (RuntimeError, OSError, AssertionError, TimeoutError) as error:
+                # The other servers' figures are worth having all the same.
+                say(f"{key}: {peer.name} could not be measured: {error}")
+    return rows
+
+
+async def measured(bench: Bench, peer: type[Peer], key: str) -> list[Row]:
+    """One scenario on one server."""
+    if key == "E":
+        return await bench.rising(peer)
+    if key in MEMORY:
+        return [await bench.memory(peer, key)]
+    row = await bench.typing(peer, TYPING[key])
+    say(f"  p95 {row.report['latency_ms']['p95']:.1f} ms, CPU {row.report['server_cpu']:.0%}")
+    return [row]
+
+
+async def ceiling(cores: Cores, seconds: float) -> list[Row]:
+    """What the generator itself can do: 100 rooms of 10 on a relay that understands nothing."""
+    rows = []
+    lines = [ClientLine(room, f"/{room}") for room in range(100) for _ in range(10)]
+    for rate in CEILING_RATES:
+        async with relay(cores.server) as (port, pid):
+            with tempfile.TemporaryDirectory(prefix="codepad-load-") as name:
+                load = Load(rate, seconds)
+                report = await generate(
+                    lines,
+                    load,
+                    port=port,
+                    pid=pid,
+                    folder=Path(name),
+                    core=cores.generator,
+                    keep=False,
+                )
+        rows.append(Row("bare relay", "ceiling", f"100 x 10 x {rate}/s", rate, report))
+        if not rows[-1].on_schedule:
+            break
+    return rows
+
+
+def available(names: list[str]) -> list[type[Peer]]:
+    """The wanted servers that can be measured here; says which cannot."""
+    peers = [peer for peer in ALL if peer.name in names]
+    for peer in peers:
+        if (why := peer.missing()) is not None:
+            say(f"{peer.name} is left out: {why}")
+    return [peer for peer in peers if peer.missing() is None]
+
+
+async def main() -> int:
+    """Measure what was asked for and print it."""
+    chosen = arguments()
+    own = asyncio.current_task()
+    assert own is not None
+    # Whoever ends the bench ends the server too that it has started.
+    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, own.cancel)
+    build()
+    cores = Cores.of_this_machine()
+    timing = replace(Timing(), seconds=chosen.seconds, drain=chosen.drain)
+    bench = Bench(cores, QUICK_TIMING if chosen.quick else timing, say)
+    names = [] if chosen.ceiling else [Ours.name] if chosen.quick else chosen.only
+    peers = available(names)
+    about = machine(peers, cores)
+    print("\n".join(f"{name + ':':14}{value}" for name, value in about.items()), flush=True)
+    if chosen.ceiling:
+        rows = await ceiling(cores, chosen.seconds)
+    elif chosen.quick:
+        rows = [await bench.typing(Ours, QUICK)]
+    else:
+        rows = await measure(bench, peers, chosen.scenarios)
+    print(f"\n{render(rows)}")
+    if chosen.json is not None:
+        figures = {"machine": about, "rows": [row.as_json() for row in rows]}
+        chosen.json.write_text(json.dumps(figures, indent=1) + "\n")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(asyncio.run(main()))

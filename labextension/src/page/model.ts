@@ -13,6 +13,8 @@ import type { IInvite, IPageConfig, IRoom, Permission, Role } from '../types';
 import { readInvite, takeInvite } from './invite';
 import { ThemeModel } from './theme';
 
+const TELL_LATENCY_MS = 30_000;
+const LATENCY_LIMIT_MS = 60_000;
 const TOAST_MS = 6000;
 const RUN_WAITS_MS = 1000;
 const LEAVE_WAITS_MS = 3000;
@@ -64,6 +66,7 @@ export class PageModel {
     this.conflict = new ConflictModel(this.api, `rooms/${config.roomId}/conflict`);
     this.conflict.told.connect((_, words) => this.tell(words));
     pad.statusChanged.connect((_, status) => this._onStatus(status));
+    setInterval(() => this._tellLatency(), TELL_LATENCY_MS);
     pad.eventReceived.connect(this._onEvent);
     takeInvite(config.roomId);
     window.addEventListener('beforeunload', event => {
@@ -195,6 +198,15 @@ export class PageModel {
         }
         pad.statusChanged.connect(done);
       });
+    }
+  }
+
+  /** The server's operators see how long changes take for people, not only for the server. */
+  private _tellLatency(): void {
+    const milliseconds = this.pad.takeLatencies().map(time => Math.min(time, LATENCY_LIMIT_MS));
+    if (milliseconds.length > 0 && this.pad.status !== 'ended') {
+      // Nobody waits for it, and nobody misses it.
+      this.api.request('POST', `rooms/${this.config.roomId}/latency`, { milliseconds }).catch(() => undefined);
     }
   }
 

@@ -34,7 +34,7 @@ export function TopBar(props: { model: PageModel; showPeople: boolean; togglePeo
       <h1 className="cp-title" title={model.room.title}>
         {model.room.title}
       </h1>
-      <StatusBadge status={model.pad.status} />
+      <StatusBadge status={model.pad.status} latency={model.pad.latency} />
       <span className="cp-spring" />
       <button className="cp-avatars" aria-pressed={props.showPeople} aria-label={peopleLabel} data-testid="toggle-people" onClick={props.togglePeople}>
         {here.slice(0, AVATARS).map(person => (

@@ -9,8 +9,11 @@ const WORDS: Record<SyncStatus, [string, string]> = {
   ended: ['Ended', 'This room is not connected any more.']
 };
 
-export function StatusBadge(props: { status: SyncStatus }): JSX.Element {
-  const [word, sentence] = WORDS[props.status];
+/** `latency`: how long the last change took to be stored, in milliseconds, if it is known. */
+export function StatusBadge(props: { status: SyncStatus; latency?: number | null }): JSX.Element {
+  const [word, said] = WORDS[props.status];
+  const timed = props.status === 'saved' && typeof props.latency === 'number';
+  const sentence = timed ? `${said} The last change took ${Math.round(props.latency ?? 0)} ms.` : said;
   return (
     <span
       className="cp-badge"

@@ -16,6 +16,8 @@ export const ACK = 100;
 export const EVENT = 101;
 
 const SILENCE_MS = 45_000;
+const SAMPLE_MS = 1000;
+const SAMPLES_KEPT = 200;
 const RETRY_FIRST_MS = 300;
 const RETRY_LAST_MS = 5_000;
 
@@ -64,6 +66,10 @@ export class Provider {
   private _attempt = 0;
   private _end: IEnd | null = null;
   private _unsaved = false;
+  private _timed: { count: number; at: number } | null = null;
+  private _timedAt = -Infinity;
+  private _latency: number | null = null;
+  private _latencies: number[] = [];
   private _retryTimer: ReturnType<typeof setTimeout> | undefined;
   private _silenceTimer: ReturnType<typeof setTimeout> | undefined;
   private _disposed = false;
@@ -111,6 +117,18 @@ export class Provider {
 
   get syncedOnce(): ISignal<this, void> {
     return this._syncedOnce;
+  }
+
+  /** How long the last change that was timed took to be on the server's disk, in ms, or null. */
+  get latency(): number | null {
+    return this._latency;
+  }
+
+  /** The times of all changes that were timed since the last call. */
+  takeLatencies(): number[] {
+    const taken = this._latencies;
+    this._latencies = [];
+    return taken;
   }
 
   get eventReceived(): ISignal<this, IRoomEvent> {
@@ -166,6 +184,7 @@ export class Provider {
     clearTimeout(this._silenceTimer);
     this._socket = null;
     this._synced = this._greeted = false;
+    this._timed = null;
     if (this._disposed) {
       return;
     }
@@ -222,6 +241,7 @@ export class Provider {
       awarenessProtocol.applyAwarenessUpdate(this.awareness, update, this);
     } else if (kind === ACK) {
       this._acked = decoding.readVarUint(decoder);
+      this._measureAck();
       this._updateStatus();
     } else if (kind === EVENT) {
       this._eventReceived.emit(JSON.parse(decoding.readVarString(decoder)) as IRoomEvent);
@@ -276,9 +296,27 @@ export class Provider {
     encoding.writeVarUint(encoder, SYNC);
     syncProtocol.writeUpdate(encoder, update);
     this._sent += 1;
+    this._measureSend();
     this._socket.send(encoding.toUint8Array(encoder));
     this._updateStatus();
   };
+
+  /** Time one change at a time, at most one in a second: more would tell no more. */
+  private _measureSend(): void {
+    const now = performance.now();
+    if (!this._timed && now - this._timedAt >= SAMPLE_MS) {
+      this._timed = { count: this._sent, at: now };
+      this._timedAt = now;
+    }
+  }
+
+  private _measureAck(): void {
+    if (this._timed && this._acked >= this._timed.count) {
+      this._latency = performance.now() - this._timed.at;
+      this._latencies = [...this._latencies, this._latency].slice(-SAMPLES_KEPT);
+      this._timed = null;
+    }
+  }
 
   private readonly _onAwareness = (
     changes: { added: number[]; updated: number[]; removed: number[] },

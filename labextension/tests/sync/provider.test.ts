@@ -314,3 +314,21 @@ it('makes the address of a document', () => {
   );
   expect(server.socket.url).toBe('ws://codepad.test/pad/sync?acks=1');
 });
+
+describe('the time that changes take', () => {
+  it('is measured from a change to its acknowledgement, one change in a second', () => {
+    provider = server.connect();
+    vi.advanceTimersByTime(2000);
+    server.acknowledging = false;
+    type('a');
+    vi.advanceTimersByTime(30);
+    type('b'); // not timed: another one is on its way
+    expect(provider.latency).toBeNull();
+    server.acknowledge();
+    expect(provider.latency).toBe(30);
+    type('c'); // too soon for the next
+    server.acknowledge();
+    expect(provider.takeLatencies()).toEqual([30]);
+    expect(provider.takeLatencies()).toEqual([]);
+  });
+});

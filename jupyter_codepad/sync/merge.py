@@ -20,6 +20,12 @@ WORDS = re.compile(r"\w+|\s|[^\w\s]")
 REGION_LIMIT = 4000
 """Characters of a place up to which its words are compared."""
 
+COMPARISONS_LIMIT = 1_000_000
+"""Lines that differ on one side times those on the other: with more, they are not compared.
+
+Comparing takes that much time at worst, and whoever writes the lines could choose them so.
+"""
+
 Content = str | dict[str, Any]
 
 
@@ -31,6 +37,8 @@ def merge(base: Content | None, mine: Content, theirs: Content) -> tuple[Content
     have something that the other has not.
     """
     if isinstance(mine, str) and isinstance(theirs, str):
+        if any(too_much(one, theirs) for one in (mine, base) if isinstance(one, str)):
+            return _one_after_the_other(mine, theirs), True
         if base is None:
             merged = _merge_lines(_common(mine, theirs), mine, theirs)[0]
             return merged, merged not in (mine, theirs)
@@ -53,6 +61,14 @@ def as_text(content: Content) -> str:
 
 def _joined(source: Any) -> str:
     return "".join(source) if isinstance(source, list) else str(source)
+
+
+def too_much(one: str, other: str) -> bool:
+    """Whether comparing two texts line by line could take too long."""
+    old, new = one.splitlines(), other.splitlines()
+    head = _shared_start(old, new)
+    tail = _shared_start(old[head:][::-1], new[head:][::-1])
+    return (len(old) - head - tail) * (len(new) - head - tail) > COMPARISONS_LIMIT
 
 
 def _common(one: str, other: str) -> str:
@@ -114,6 +130,8 @@ def _merge_notebooks(
 ) -> tuple[dict[str, Any], bool]:
     """Cells are what lines are in a text; inside of a cell that both changed, its lines are."""
     old = list(base["cells"]) if base is not None else []
+    if len(mine["cells"]) * max(len(theirs["cells"]), len(old)) > COMPARISONS_LIMIT:
+        return {**mine, "cells": [*mine["cells"], *theirs["cells"]]}, True
     names = [f"base {number}" for number in range(len(old))]
     ours, ours_new = _named(old, names, mine["cells"], "mine")
     others, others_new = _named(old, names, theirs["cells"], "theirs")
@@ -213,7 +231,11 @@ def edit_lines(text: Text, wanted: str) -> None:
     Within a changed block the common beginning and end are left alone, so that what others type
     beside the change stays where it is. Python's ``difflib`` finds the lines.
     """
-    old_lines, new_lines = str(text).splitlines(True), wanted.splitlines(True)
+    before = str(text)
+    if too_much(before, wanted):
+        old_lines, new_lines = [before], [wanted]
+    else:
+        old_lines, new_lines = before.splitlines(True), wanted.splitlines(True)
     matcher = SequenceMatcher(None, old_lines, new_lines, autojunk=False)
     position = 0  # in UTF-8 bytes, as pycrdt counts
     for tag, i1, i2, j1, j2 in matcher.get_opcodes():
@@ -230,8 +252,8 @@ def edit_lines(text: Text, wanted: str) -> None:
         position += len(new.encode())
 
 
-def _shared_start(one: str, other: str) -> int:
-    """How many characters two texts have in common at their beginning."""
+def _shared_start(one: Sequence[str], other: Sequence[str]) -> int:
+    """How many characters (or lines) two texts have in common at their beginning."""
     for place, (a, b) in enumerate(zip(one, other, strict=False)):
         if a != b:
             return place
@@ -244,4 +266,6 @@ def likeness(one: Any, other: Any) -> float:
         value if isinstance(value, str) else json.dumps(value, indent=0, sort_keys=True)
         for value in (one, other)
     )
+    if too_much(old, new):
+        return _shared_start(old, new) / max(1, len(old), len(new))
     return SequenceMatcher(None, old.splitlines(), new.splitlines(), autojunk=False).ratio()

@@ -36,6 +36,7 @@ UPDATE_HEAD = bytes((Kind.SYNC, SyncStep.UPDATE))
 SMALL_COUNT = 2
 """So many entries are in any update; of more it is checked whether they can be."""
 
+INTERNAL_FAULT = 1011
 SERVER = "server"
 SMALL_UPDATE_BYTES = 1024
 """Updates below this may go a little over the limit: deletions are small."""
@@ -268,6 +269,12 @@ class SharedDocument:
         """Log and send what has gathered, now: whoever reads the document wants it complete."""
         if not self._in_turn:
             self._turns.now(self)
+
+    def fail(self) -> None:
+        """Something went wrong that should not: everybody comes back with what was not saved."""
+        self.log.exception("The document %s could not take its turn.", self.document_id)
+        for client in list(self.clients):
+            client.close(INTERNAL_FAULT, "Something went wrong on the server.")
 
     def take_turn(self) -> tuple[list[Update], list[tuple[SyncClient, int]]]:
         """Apply and send what has gathered; returns what to log, and whom to tell once it is."""

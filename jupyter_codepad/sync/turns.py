@@ -65,7 +65,11 @@ class Turns:
         updates: list[Update] = []
         acks: list[tuple[SyncClient, int]] = []
         for document in due:
-            more_updates, more_acks = document.take_turn()
+            try:
+                more_updates, more_acks = document.take_turn()
+            except Exception:  # one document's fault is not the others'
+                document.fail()
+                continue
             updates += more_updates
             acks += more_acks
         self._write(updates, acks)

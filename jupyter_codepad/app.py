@@ -197,6 +197,7 @@ class CodepadApp(CodepadSettings):
             check_file=self.folders.require_regular,
             root=getattr(self.server.contents_manager, "root_dir", None),
             socket_timeout_seconds=self.socket_timeout_seconds,
+            active=self.note_activity,
             told=self._conflict_changed,
         )
         self.runs = RunManager(

@@ -55,7 +55,8 @@ class DocumentManager:
     ``collaboration``: gives jupyter-collaboration's server extension (it may load after us);
     ``cleanup_seconds``: how long a pad nobody is connected to stays in memory; ``check_file``:
     raises for a path that a pad must be neither read from nor written to; ``root``: the folder on
-    this machine that files lie below, None where they are kept elsewhere; ``told``: called when a
+    this machine that files lie below, None where they are kept elsewhere; ``active``: told now and
+    then that people are doing something; ``told``: called when a
     document has a new conflict, or none any more.
     """
 
@@ -74,6 +75,7 @@ class DocumentManager:
         check_file: Callable[[str], None],
         root: str | None,
         socket_timeout_seconds: float,
+        active: Callable[[], None],
         told: Callable[[DocumentRoom], None],
     ) -> None:
         self._rooms = rooms
@@ -91,7 +93,7 @@ class DocumentManager:
         self._runs_lock = asyncio.Lock()
         self._root = root
         self._files: Files | None = None
-        self.turns = Turns(update_log, timeout_seconds=socket_timeout_seconds)
+        self.turns = Turns(update_log, timeout_seconds=socket_timeout_seconds, active=active)
         self.dropped: Callable[[str], Awaitable[None]] = _nobody_asks
         update_log.wants_checkpoint = self._make_checkpoint
 

@@ -81,7 +81,6 @@ class SharedDocument:
         self.clients: set[SyncClient] = clients if clients is not None else set()
         self.histories: set[int] = set()
         self.returned: Callable[[SyncClient, bytes], bytes | None] | None = None
-        self.edited: Callable[[], None] | None = None
         self._turns = turns
         self.log = log
         self._logged = logged
@@ -312,8 +311,6 @@ class SharedDocument:
             if client is not lone and client.behind is None:
                 client.connection.send(frame)
         metrics.SYNC_SECONDS.observe(asyncio.get_running_loop().time() - self._since)
-        if inbox and self.edited is not None:
-            self.edited()
         return self._rows(inbox, own, merged) if self._logged else []
 
     def _rows(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from .. import metrics
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
 QUICK_SECONDS = 0.0005
 PAUSE_LIMIT_SECONDS = 0.02
 SWEEP_SECONDS = 10.0
+ACTIVE_SECONDS = 1.0
 
 
 class Turns:
@@ -25,11 +27,16 @@ class Turns:
     ``PAUSE_LIMIT_SECONDS``), and more comes together in it: the work for one change becomes less
     the more changes there are. All of a turn goes into one transaction of the update log.
 
-    ``timeout_seconds``: after which a client that is not heard, or does not read, is cut.
+    ``timeout_seconds``: after which a client that is not heard, or does not read, is cut;
+    ``active``: told now and then that people are doing something.
     """
 
-    def __init__(self, update_log: UpdateLog, *, timeout_seconds: float = 90.0) -> None:
+    def __init__(
+        self, update_log: UpdateLog, *, timeout_seconds: float, active: Callable[[], None]
+    ) -> None:
         self._update_log = update_log
+        self._active = active
+        self._active_told = 0.0
         self._timeout = timeout_seconds
         self._due: dict[SharedDocument, None] = {}
         self._documents: set[SharedDocument] = set()
@@ -75,6 +82,9 @@ class Turns:
         self._write(updates, acks)
         self._cost = time.perf_counter() - started
         self._ended = asyncio.get_running_loop().time()
+        if self._ended - self._active_told >= ACTIVE_SECONDS:
+            self._active_told = self._ended
+            self._active()
 
     def _write(self, updates: list[Update], acks: list[tuple[SyncClient, int]]) -> None:
         if updates or acks:

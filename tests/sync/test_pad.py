@@ -363,3 +363,21 @@ async def test_objects_in_the_text_never_reach_another_editor(server: JupyterSer
     await until(lambda: "after" in str(bob.text), "the text after it")
     assert all(value is None or isinstance(value, str) for value in seen)
     assert str(bob.text) == str(mallory.text) == "héllo\nafter\n"
+
+
+async def test_typing_counts_as_activity_of_the_server(server: JupyterServer) -> None:
+    """Or a server that is culled when idle would be, in the middle of an interview."""
+    room = await server.room()
+    client = await (await server.guest(room["id"])).document().connect()
+
+    async def last_activity() -> str:
+        status = (await server.host.http.get(f"{server.url}api/status")).json()
+        return str(status["last_activity"])
+
+    await until(lambda: client.durable, "the first sync")
+    before = await last_activity()
+    deadline = asyncio.get_running_loop().time() + 20
+    while await last_activity() == before:
+        assert asyncio.get_running_loop().time() < deadline
+        client.type("x")
+        await until(lambda: client.durable, "on disk")

@@ -29,9 +29,7 @@ from .turns import Turns
 from .update_log import LoadedDocument, UpdateLog
 
 SAVE_RETRY_SECONDS = 5.0
-LONG_TAIL = 500
-"""Updates after the last checkpoint from which loading makes a new one."""
-
+LONG_TAIL = 500  # updates after the last checkpoint, from which loading makes a new one
 MERGE_TRIES = 5
 
 
@@ -98,7 +96,7 @@ class DocumentRoom(StockDocumentRoom):  # type: ignore[misc]
         self._clock = SaveClock(save_delay, self._save_is_due)
         self._saved_hash = ""
         self._autosave_wished = True
-        self._untouched = self._closed = False
+        self._untouched = self._closed = self._finished = False
 
     @property
     def document(self) -> Any:
@@ -206,6 +204,7 @@ class DocumentRoom(StockDocumentRoom):  # type: ignore[misc]
         self._closed = True
         if self.ready and (self.guarded or self._autosave):
             await self.save()
+        self._finished = True
         self._clock.stop()
         self._files.unwatch(self)
         self.shared.stop()
@@ -219,6 +218,7 @@ class DocumentRoom(StockDocumentRoom):  # type: ignore[misc]
     def file_is_gone(self) -> None:
         """The file was deleted on purpose: do not write it again."""
         self.ready_event = Event()
+        self._finished = True
 
     def make_checkpoint(self) -> None:
         """Let the log keep the whole state, and less of what led to it."""
@@ -268,7 +268,7 @@ class DocumentRoom(StockDocumentRoom):  # type: ignore[misc]
         """
         async with self._save_lock:
             self._clock.stop()
-            if self.conflict is not None and self.conflict.reason is Reason.FILE_CHANGED:
+            if self._finished or self._file_kept_apart:
                 return
             content = self.content()
             now_hash = content_hash(content)
@@ -316,12 +316,14 @@ class DocumentRoom(StockDocumentRoom):  # type: ignore[misc]
         self.log.error(message)
         self._emit(LogLevel.ERROR, None, message)
 
+    @property
+    def _file_kept_apart(self) -> bool:
+        return self.conflict is not None and self.conflict.reason is Reason.FILE_CHANGED
+
     def _tell_saved(self, file_hash: str) -> None:
         with self.ydoc.transaction():
-            if self._document.dirty is not False:
-                self._document.dirty = False
-            if self._document.hash != file_hash:
-                self._document.hash = file_hash
+            self._document.dirty = False
+            self._document.hash = file_hash
 
     async def _note_saved(self, now_hash: str) -> None:
         await self._update_log.note_save(self._room_id, now_hash, confirmed=True)
@@ -403,7 +405,7 @@ class DocumentRoom(StockDocumentRoom):  # type: ignore[misc]
 
     async def _settle_if_file(self) -> None:
         """A conflict with the file is over when the file is something else again."""
-        if self.conflict is not None and self.conflict.reason is Reason.FILE_CHANGED:
+        if self._file_kept_apart:
             self.conflict = None
             await self._update_log.note_conflict(self._room_id, None)
             self._told(self)

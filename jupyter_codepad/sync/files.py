@@ -13,6 +13,7 @@ SHARE = 20
 """Of the time, at most one part in so many goes into writing files by themselves."""
 
 
+PAUSE_LIMIT_SECONDS = 5.0
 DELAYS_AT_MOST = 10
 """While people type on, the file is written once in so many delays."""
 
@@ -126,7 +127,8 @@ class Files:
             except Exception:
                 self._log.exception("A document could not be saved.")
             if not self._due.empty():
-                await asyncio.sleep((SHARE - 1) * (loop.time() - started))
+                pause = (SHARE - 1) * (loop.time() - started)
+                await asyncio.sleep(min(pause, PAUSE_LIMIT_SECONDS))
 
     async def _look(self, seconds: float) -> None:
         while True:

@@ -129,10 +129,10 @@ class Turns:
         for document in self._documents:
             for client in list(document.clients):
                 clients += 1
-                if client.connection.check():
-                    continue
-                since = silent[client] = self._silent.get(client, now)
-                if now - since > self._timeout or client.stalled_for() > self._timeout:
+                if not client.connection.check():
+                    silent[client] = self._silent.get(client, now)
+                unheard = now - silent.get(client, now)
+                if max(unheard, client.stalled_for()) > self._timeout:
                     client.connection.abort()
             if self._sweeps % 2:
                 document.keep_alive()

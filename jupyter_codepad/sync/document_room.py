@@ -135,8 +135,7 @@ class DocumentRoom(StockDocumentRoom):  # type: ignore[misc]
         return self._tidy.on
 
     def _emit(self, level: LogLevel, action: str | None = None, msg: str | None = None) -> None:
-        """jupyter-collaboration's event, also of a file that has no path any more."""
-        with suppress(RuntimeError):
+        with suppress(RuntimeError):  # the file has no path any more
             super()._emit(level, action, msg)
 
     def _size(self) -> int:
@@ -343,8 +342,7 @@ class DocumentRoom(StockDocumentRoom):  # type: ignore[misc]
             await self._file.maybe_notify()
 
     def _on_filepath_change(self) -> None:
-        self._last_path = str(self._file.path)
-        super()._on_filepath_change()
+        self._last_path = self._document.path = str(self._file.path)
 
     async def _on_outofband_change(self) -> None:
         async with self._save_lock:

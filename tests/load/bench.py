@@ -20,6 +20,8 @@ from tests.load.servers import ALL, Ours, Peer
 from tests.load.table import machine, render
 
 QUICK_TIMING = Timing(seconds=2, warmup=0.5, drain=5)
+DISTURBED = 0.1
+"""More than this of a core used by others is a reason to measure again (``--tries``)."""
 CEILING_RATES = (10, 20, 40, 60, 80, 120, 160)
 """Insertions a second of each of 1,000 clients."""
 
@@ -37,6 +39,9 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--scenarios", help=f"by comma: {','.join(KEYS)}")
     parser.add_argument("--seconds", type=float, default=Timing.seconds, help="of each scenario")
     parser.add_argument("--drain", type=float, default=Timing.drain, help="seconds, at most")
+    parser.add_argument(
+        "--tries", type=int, default=1, help="measure again, so often at most, when disturbed"
+    )
     parser.add_argument("--quick", action="store_true", help="a smoke run of our server")
     parser.add_argument("--ceiling", action="store_true", help="the generator on a bare relay")
     parser.add_argument("--json", type=Path, help="write all figures to this file")
@@ -48,29 +53,42 @@ def arguments() -> argparse.Namespace:
     return chosen
 
 
-async def measure(bench: Bench, peers: list[type[Peer]], keys: list[str]) -> list[Row]:
+async def measure(bench: Bench, peers: list[type[Peer]], keys: list[str], tries: int) -> list[Row]:
     """All scenarios, each on all servers in turn: what disturbs one disturbs its neighbours."""
     rows: list[Row] = []
     for key in keys:
         for peer in peers:
             say(f"{key}: {peer.name}")
             try:
-                rows += await measured(bench, peer, key)
+                rows += await measured(bench, peer, key, tries)
             except (RuntimeError, OSError, AssertionError, TimeoutError) as error:
                 # The other servers' figures are worth having all the same.
                 say(f"{key}: {peer.name} could not be measured: {error}")
     return rows
 
 
-async def measured(bench: Bench, peer: type[Peer], key: str) -> list[Row]:
-    """One scenario on one server."""
+async def measured(bench: Bench, peer: type[Peer], key: str, tries: int) -> list[Row]:
+    """One scenario on one server.
+
+    While others use the machine it is tried again, and the least disturbed row is kept, whatever
+    its figures are.
+    """
     if key == "E":
         return await bench.rising(peer)
     if key in MEMORY:
         return [await bench.memory(peer, key)]
-    row = await bench.typing(peer, TYPING[key])
-    say(f"  p95 {row.report['latency_ms']['p95']:.1f} ms, CPU {row.report['server_cpu']:.0%}")
-    return [row]
+    rows: list[Row] = []
+    while len(rows) < tries and not any(row.disturbance <= DISTURBED for row in rows):
+        rows.append(await bench.typing(peer, TYPING[key]))
+        report = rows[-1].report
+        say(
+            f"  p95 {report['latency_ms']['p95']:.1f} ms, CPU {report['server_cpu']:.0%}, "
+            f"others {report['others_cpu']:.0%}"
+        )
+    best = min(rows, key=lambda row: row.disturbance)
+    if len(rows) > 1:
+        best.notes.append(f"the least disturbed of {len(rows)}")
+    return [best]
 
 
 async def ceiling(cores: Cores, seconds: float) -> list[Row]:
@@ -125,7 +143,7 @@ async def main() -> int:
     elif chosen.quick:
         rows = [await bench.typing(Ours, QUICK)]
     else:
-        rows = await measure(bench, peers, chosen.scenarios)
+        rows = await measure(bench, peers, chosen.scenarios, max(1, chosen.tries))
     print(f"\n{render(rows)}")
     if chosen.json is not None:
         figures = {"machine": about, "rows": [row.as_json() for row in rows]}

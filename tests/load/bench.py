@@ -11,6 +11,7 @@ import json
 import signal
 import sys
 import tempfile
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -19,6 +20,7 @@ from tests.load.scenarios import KEYS, MEMORY, QUICK, TYPING, Bench, Row, Timing
 from tests.load.servers import ALL, Ours, Peer
 from tests.load.table import machine, render
 
+Keep = Callable[[list[Row]], None]
 QUICK_TIMING = Timing(seconds=2, warmup=0.5, drain=5)
 DISTURBED = 0.1
 """More than this of a core used by others is a reason to measure again (``--tries``)."""
@@ -53,18 +55,24 @@ def arguments() -> argparse.Namespace:
     return chosen
 
 
-async def measure(bench: Bench, peers: list[type[Peer]], keys: list[str], tries: int) -> list[Row]:
-    """All scenarios, each on all servers in turn: what disturbs one disturbs its neighbours."""
-    rows: list[Row] = []
+async def measure(
+    bench: Bench, peers: list[type[Peer]], keys: list[str], tries: int, keep: Keep
+) -> bool:
+    """All scenarios, each on all servers in turn: what disturbs one disturbs its neighbours.
+
+    Returns whether everything could be measured. ``keep`` gets rows as soon as they are there.
+    """
+    complete = True
     for key in keys:
         for peer in peers:
             say(f"{key}: {peer.name}")
             try:
-                rows += await measured(bench, peer, key, tries)
-            except (RuntimeError, OSError, AssertionError, TimeoutError) as error:
+                keep(await measured(bench, peer, key, tries))
+            except (RuntimeError, OSError, AssertionError) as error:
                 # The other servers' figures are worth having all the same.
+                complete = False
                 say(f"{key}: {peer.name} could not be measured: {error}")
-    return rows
+    return complete
 
 
 async def measured(bench: Bench, peer: type[Peer], key: str, tries: int) -> list[Row]:
@@ -91,27 +99,25 @@ async def measured(bench: Bench, peer: type[Peer], key: str, tries: int) -> list
     return [best]
 
 
-async def ceiling(cores: Cores, seconds: float) -> list[Row]:
+async def ceiling(cores: Cores, seconds: float, keep: Keep) -> None:
     """What the generator itself can do: 100 rooms of 10 on a relay that understands nothing."""
-    rows = []
     lines = [ClientLine(room, f"/{room}") for room in range(100) for _ in range(10)]
     for rate in CEILING_RATES:
         async with relay(cores.server) as (port, pid):
             with tempfile.TemporaryDirectory(prefix="codepad-load-") as name:
-                load = Load(rate, seconds)
                 report = await generate(
                     lines,
-                    load,
+                    Load(rate, seconds),
                     port=port,
                     pid=pid,
                     folder=Path(name),
                     core=cores.generator,
                     keep=False,
                 )
-        rows.append(Row("bare relay", "ceiling", f"100 x 10 x {rate}/s", rate, report))
-        if not rows[-1].on_schedule:
+        row = Row("bare relay", "ceiling", f"100 x 10 x {rate}/s", rate, report)
+        keep([row])
+        if not row.on_schedule:
             break
-    return rows
 
 
 def available(names: list[str]) -> list[type[Peer]]:
@@ -124,7 +130,7 @@ def available(names: list[str]) -> list[type[Peer]]:
 
 
 async def main() -> int:
-    """Measure what was asked for and print it."""
+    """Measure what was asked for and print it; when it is interrupted, what there is."""
     chosen = arguments()
     own = asyncio.current_task()
     assert own is not None
@@ -138,17 +144,25 @@ async def main() -> int:
     peers = available(names)
     about = machine(peers, cores)
     print("\n".join(f"{name + ':':14}{value}" for name, value in about.items()), flush=True)
-    if chosen.ceiling:
-        rows = await ceiling(cores, chosen.seconds)
-    elif chosen.quick:
-        rows = [await bench.typing(Ours, QUICK)]
-    else:
-        rows = await measure(bench, peers, chosen.scenarios, max(1, chosen.tries))
-    print(f"\n{render(rows)}")
-    if chosen.json is not None:
-        figures = {"machine": about, "rows": [row.as_json() for row in rows]}
-        chosen.json.write_text(json.dumps(figures, indent=1) + "\n")
-    return 0
+    rows: list[Row] = []
+    complete = True
+
+    def keep(more: list[Row]) -> None:
+        rows.extend(more)
+        if chosen.json is not None:
+            figures = {"machine": about, "rows": [row.as_json() for row in rows]}
+            chosen.json.write_text(json.dumps(figures, indent=1) + "\n")
+
+    try:
+        if chosen.ceiling:
+            await ceiling(cores, chosen.seconds, keep)
+        elif chosen.quick:
+            keep([await bench.typing(Ours, QUICK)])
+        else:
+            complete = await measure(bench, peers, chosen.scenarios, max(1, chosen.tries), keep)
+    finally:
+        print(f"\n{render(rows)}", flush=True)
+    return 0 if complete else 1
 
 
 if __name__ == "__main__":

@@ -11,6 +11,7 @@ import json
 import signal
 import sys
 import tempfile
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -19,7 +20,10 @@ from tests.load.scenarios import KEYS, MEMORY, QUICK, TYPING, Bench, Row, Timing
 from tests.load.servers import ALL, Ours, Peer
 from tests.load.table import machine, render
 
+Keep = Callable[[list[Row]], None]
 QUICK_TIMING = Timing(seconds=2, warmup=0.5, drain=5)
+DISTURBED = 0.1
+"""More than this of a core used by others is a reason to measure again (``--tries``)."""
 CEILING_RATES = (10, 20, 40, 60, 80, 120, 160)
 """Insertions a second of each of 1,000 clients."""
 
@@ -37,6 +41,9 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--scenarios", help=f"by comma: {','.join(KEYS)}")
     parser.add_argument("--seconds", type=float, default=Timing.seconds, help="of each scenario")
     parser.add_argument("--drain", type=float, default=Timing.drain, help="seconds, at most")
+    parser.add_argument(
+        "--tries", type=int, default=1, help="measure again, so often at most, when disturbed"
+    )
     parser.add_argument("--quick", action="store_true", help="a smoke run of our server")
     parser.add_argument("--ceiling", action="store_true", help="the generator on a bare relay")
     parser.add_argument("--json", type=Path, help="write all figures to this file")
@@ -48,52 +55,69 @@ def arguments() -> argparse.Namespace:
     return chosen
 
 
-async def measure(bench: Bench, peers: list[type[Peer]], keys: list[str]) -> list[Row]:
-    """All scenarios, each on all servers in turn: what disturbs one disturbs its neighbours."""
-    rows: list[Row] = []
+async def measure(
+    bench: Bench, peers: list[type[Peer]], keys: list[str], tries: int, keep: Keep
+) -> bool:
+    """All scenarios, each on all servers in turn: what disturbs one disturbs its neighbours.
+
+    Returns whether everything could be measured. ``keep`` gets rows as soon as they are there.
+    """
+    complete = True
     for key in keys:
         for peer in peers:
             say(f"{key}: {peer.name}")
             try:
-                rows += await measured(bench, peer, key)
-            except (RuntimeError, OSError, AssertionError, TimeoutError) as error:
+                keep(await measured(bench, peer, key, tries))
+            except (RuntimeError, OSError, AssertionError) as error:
                 # The other servers' figures are worth having all the same.
+                complete = False
                 say(f"{key}: {peer.name} could not be measured: {error}")
-    return rows
+    return complete
 
 
-async def measured(bench: Bench, peer: type[Peer], key: str) -> list[Row]:
-    """One scenario on one server."""
+async def measured(bench: Bench, peer: type[Peer], key: str, tries: int) -> list[Row]:
+    """One scenario on one server.
+
+    While others use the machine it is tried again, and the least disturbed row is kept, whatever
+    its figures are.
+    """
     if key == "E":
         return await bench.rising(peer)
     if key in MEMORY:
         return [await bench.memory(peer, key)]
-    row = await bench.typing(peer, TYPING[key])
-    say(f"  p95 {row.report['latency_ms']['p95']:.1f} ms, CPU {row.report['server_cpu']:.0%}")
-    return [row]
+    rows: list[Row] = []
+    while len(rows) < tries and not any(row.disturbance <= DISTURBED for row in rows):
+        rows.append(await bench.typing(peer, TYPING[key]))
+        report = rows[-1].report
+        say(
+            f"  p95 {report['latency_ms']['p95']:.1f} ms, CPU {report['server_cpu']:.0%}, "
+            f"others {report['others_cpu']:.0%}"
+        )
+    best = min(rows, key=lambda row: row.disturbance)
+    if len(rows) > 1:
+        best.notes.append(f"the least disturbed of {len(rows)}")
+    return [best]
 
 
-async def ceiling(cores: Cores, seconds: float) -> list[Row]:
+async def ceiling(cores: Cores, seconds: float, keep: Keep) -> None:
     """What the generator itself can do: 100 rooms of 10 on a relay that understands nothing."""
-    rows = []
     lines = [ClientLine(room, f"/{room}") for room in range(100) for _ in range(10)]
     for rate in CEILING_RATES:
         async with relay(cores.server) as (port, pid):
             with tempfile.TemporaryDirectory(prefix="codepad-load-") as name:
-                load = Load(rate, seconds)
                 report = await generate(
                     lines,
-                    load,
+                    Load(rate, seconds),
                     port=port,
                     pid=pid,
                     folder=Path(name),
                     core=cores.generator,
                     keep=False,
                 )
-        rows.append(Row("bare relay", "ceiling", f"100 x 10 x {rate}/s", rate, report))
-        if not rows[-1].on_schedule:
+        row = Row("bare relay", "ceiling", f"100 x 10 x {rate}/s", rate, report)
+        keep([row])
+        if not row.on_schedule:
             break
-    return rows
 
 
 def available(names: list[str]) -> list[type[Peer]]:
@@ -106,7 +130,7 @@ def available(names: list[str]) -> list[type[Peer]]:
 
 
 async def main() -> int:
-    """Measure what was asked for and print it."""
+    """Measure what was asked for and print it; when it is interrupted, what there is."""
     chosen = arguments()
     own = asyncio.current_task()
     assert own is not None
@@ -120,17 +144,25 @@ async def main() -> int:
     peers = available(names)
     about = machine(peers, cores)
     print("\n".join(f"{name + ':':14}{value}" for name, value in about.items()), flush=True)
-    if chosen.ceiling:
-        rows = await ceiling(cores, chosen.seconds)
-    elif chosen.quick:
-        rows = [await bench.typing(Ours, QUICK)]
-    else:
-        rows = await measure(bench, peers, chosen.scenarios)
-    print(f"\n{render(rows)}")
-    if chosen.json is not None:
-        figures = {"machine": about, "rows": [row.as_json() for row in rows]}
-        chosen.json.write_text(json.dumps(figures, indent=1) + "\n")
-    return 0
+    rows: list[Row] = []
+    complete = True
+
+    def keep(more: list[Row]) -> None:
+        rows.extend(more)
+        if chosen.json is not None:
+            figures = {"machine": about, "rows": [row.as_json() for row in rows]}
+            chosen.json.write_text(json.dumps(figures, indent=1) + "\n")
+
+    try:
+        if chosen.ceiling:
+            await ceiling(cores, chosen.seconds, keep)
+        elif chosen.quick:
+            keep([await bench.typing(Ours, QUICK)])
+        else:
+            complete = await measure(bench, peers, chosen.scenarios, max(1, chosen.tries), keep)
+    finally:
+        print(f"\n{render(rows)}", flush=True)
+    return 0 if complete else 1
 
 
 if __name__ == "__main__":

@@ -96,6 +96,11 @@ class Row:
         return bool(self.report["sent"] >= ON_SCHEDULE * self.report["scheduled"])
 
     @property
+    def disturbance(self) -> float:
+        """Cores' worth of CPU that everything else on the machine used meanwhile."""
+        return float(self.report["others_cpu"])
+
+    @property
     def held(self) -> bool:
         """Whether the server kept up."""
         return self.clean and bool(self.report["latency_ms"]["p95"] <= P95_LIMIT_MS)

@@ -15,6 +15,7 @@ from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 import nbformat
 import pytest
@@ -42,9 +43,10 @@ class Place:
         if road == "room page":
             room = await server.room(starter_text=text)
             return cls(server, server.pad_file(room), await server.guest(room["id"]))
-        server.root_dir.joinpath("plain.py").write_text(text)
-        key, _ = await server.host.lab_key("plain.py")
-        return cls(server, server.root_dir / "plain.py", server.host, key)
+        file = server.root_dir / f"{uuid4().hex}.py"
+        file.write_text(text)
+        key, _ = await server.host.lab_key(file.name)
+        return cls(server, file, server.host, key)
 
     @classmethod
     async def make_notebook(cls, server: JupyterServer, road: str, *, ids: bool) -> Place:
@@ -55,12 +57,12 @@ class Place:
             notebook["nbformat_minor"] = 4
             for cell in notebook["cells"]:
                 del cell["id"]
-        file = server.root_dir / "plain.ipynb"
+        file = server.root_dir / f"{uuid4().hex}.ipynb"
         nbformat.write(notebook, file)
         if road == "room page":
-            room = await server.room(source_path="plain.ipynb")
+            room = await server.room(source_path=file.name)
             return cls(server, server.pad_file(room), await server.guest(room["id"]))
-        key, _ = await server.host.lab_key("plain.ipynb", "json", "notebook")
+        key, _ = await server.host.lab_key(file.name, "json", "notebook")
         return cls(server, file, server.host, key)
 
     def socket(self) -> SyncClient:
@@ -118,6 +120,14 @@ def has_cells(client: SyncClient, sources: list[str]) -> bool:
     return [str(cell["source"]) for cell in client.cells()] == sources
 
 
+def sources_in(file: Path) -> list[str]:
+    """The sources of a notebook's cells; none while it is being written."""
+    try:
+        return [cell["source"] for cell in nbformat.read(file, 4)["cells"]]
+    except nbformat.reader.NotJSONError:
+        return []
+
+
 def has(file: Path, word: str) -> bool:
     """Whether a word is in a file."""
     return word in file.read_text()
@@ -131,24 +141,62 @@ def touch(file: Path, text: str) -> None:
         os.utime(file, ns=(before + 2 * 10**9, before + 2 * 10**9))
 
 
-@pytest.fixture
-def quick(tmp_path: Path, jp_asyncio_loop: asyncio.AbstractEventLoop) -> Iterator[JupyterServer]:
-    """A server that saves, looks at files and forgets unused documents at once."""
-    made = JupyterServer(
-        tmp_path,
-        options=[
-            "--CodepadApp.save_delay_seconds=0.1",
-            "--CodepadApp.cleanup_delay_seconds=0.2",
-            "--YDocExtension.document_save_delay=0.1",
-            "--YDocExtension.document_cleanup_delay=0.2",
-            "--YDocExtension.file_poll_interval=0.2",
-        ],
-    )
+def running(home: Path, *options: str) -> Iterator[JupyterServer]:
+    """A server for all tests of this module that want these options."""
+    made = JupyterServer(home, options=list(options))
+    loop = asyncio.new_event_loop()
     try:
-        jp_asyncio_loop.run_until_complete(made.start())
+        loop.run_until_complete(made.start())
         yield made
     finally:
-        jp_asyncio_loop.run_until_complete(made.close())
+        loop.run_until_complete(made.close())
+        loop.close()
+
+
+@pytest.fixture(scope="module")
+def quick_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[JupyterServer]:
+    """A server that saves, looks at files and forgets unused documents at once."""
+    yield from running(
+        tmp_path_factory.mktemp("quick"),
+        "--CodepadApp.save_delay_seconds=0.1",
+        "--CodepadApp.cleanup_delay_seconds=0.2",
+        "--YDocExtension.document_save_delay=0.1",
+        "--YDocExtension.document_cleanup_delay=0.2",
+        "--YDocExtension.file_poll_interval=0.2",
+    )
+
+
+@pytest.fixture(scope="module")
+def slow_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[JupyterServer]:
+    """A server that takes its time to write files, but sees at once when others do."""
+    yield from running(
+        tmp_path_factory.mktemp("slow"),
+        "--CodepadApp.save_delay_seconds=30",
+        "--YDocExtension.document_save_delay=30",
+        "--YDocExtension.file_poll_interval=0.2",
+    )
+
+
+@pytest.fixture
+def quick(
+    quick_server: JupyterServer, jp_asyncio_loop: asyncio.AbstractEventLoop
+) -> Iterator[JupyterServer]:
+    """That server, running, with people of this test's own."""
+    if quick_server.process is None:
+        jp_asyncio_loop.run_until_complete(quick_server.start())
+    yield quick_server
+    jp_asyncio_loop.run_until_complete(quick_server.goodbye())
+
+
+@pytest.fixture
+def slow(
+    slow_server: JupyterServer, jp_asyncio_loop: asyncio.AbstractEventLoop
+) -> Iterator[JupyterServer]:
+    """The other server, likewise."""
+    if slow_server.process is None:
+        jp_asyncio_loop.run_until_complete(slow_server.start())
+    yield slow_server
+    jp_asyncio_loop.run_until_complete(slow_server.goodbye())
 
 
 # -- the log is lost ------------------------------------------------------------------------------
@@ -254,9 +302,7 @@ async def test_the_log_is_lost_and_an_old_notebook_comes_back(
     expected = ["cell = 0 + 1", "cell = 1", "offline"]
     for client in (old, fresh):
         await until(partial(has_cells, client, expected), "the cells")
-    await until(
-        lambda: [c["source"] for c in nbformat.read(place.file, 4)["cells"]] == expected, "the file"
-    )
+    await until(lambda: sources_in(place.file) == expected, "the file")
 
 
 @pytest.mark.parametrize("road", ROADS)
@@ -395,24 +441,6 @@ async def test_an_editor_replaces_the_file(quick: JupyterServer, road: str) -> N
     await agree(place, client, text="zero\n" + START + "typed\n")
 
 
-@pytest.fixture
-def slow(tmp_path: Path, jp_asyncio_loop: asyncio.AbstractEventLoop) -> Iterator[JupyterServer]:
-    """A server that takes its time to write files, but sees at once when others do."""
-    made = JupyterServer(
-        tmp_path,
-        options=[
-            "--CodepadApp.save_delay_seconds=30",
-            "--YDocExtension.document_save_delay=30",
-            "--YDocExtension.file_poll_interval=0.2",
-        ],
-    )
-    try:
-        jp_asyncio_loop.run_until_complete(made.start())
-        yield made
-    finally:
-        jp_asyncio_loop.run_until_complete(made.close())
-
-
 async def conflict_of(place: Place) -> dict[str, Any]:
     """Wait for a conflict."""
     loop = asyncio.get_running_loop()
@@ -469,7 +497,7 @@ async def test_who_may_not_edit_chooses_nothing(slow: JupyterServer) -> None:
     await until(lambda: client.durable, "on disk")
     touch(place.file, "OUTSIDE " + START[3:])
     found = await conflict_of(place)
-    assert {"type": "conflict"} in client.events
+    await until(lambda: {"type": "conflict"} in client.events, "the news of it")
     observer = await slow.guest(place.person.room_id, "Watcher", "observer")
     path = f"rooms/{place.person.room_id}/conflict"
     assert (await observer.api("GET", path)).status_code == 403
@@ -490,7 +518,7 @@ async def test_the_file_is_renamed_and_typed_on(quick: JupyterServer, road: str)
     place = await Place.make(quick, road)
     client = await place.open()
     old = place.file.relative_to(quick.root_dir)
-    new = old.with_name("renamed.py")
+    new = old.with_name(f"{uuid4().hex}.py")
     answer = await quick.host.http.patch(f"{quick.url}api/contents/{old}", json={"path": str(new)})
     assert answer.status_code == 200
     client.type("typed\n")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import re
 import stat
@@ -90,6 +91,7 @@ class RoomFolders:
         self._file_ids = file_ids
         self._parent = parent.strip("/")
         self._limit = document_limit_bytes
+        self._making = asyncio.Lock()
 
     def path_for(self, room_id: str, title: str) -> str:
         """Where the folder of a room goes: ``<parent>/<title>-<id>``."""
@@ -173,16 +175,12 @@ class RoomFolders:
 
     async def create(self, folder: str, file_name: str, pad_type: PadType, content: Any) -> str:
         """Make the folder with the pad in it; returns the pad's path below the root."""
-        current = PurePosixPath()
-        for part in PurePosixPath(folder).parts:
-            current /= part
-            if not await ensure_async(self._contents.dir_exists(str(current))):
-                try:
+        async with self._making:  # of two first rooms one makes the folder that they share
+            current = PurePosixPath()
+            for part in PurePosixPath(folder).parts:
+                current /= part
+                if not await ensure_async(self._contents.dir_exists(str(current))):
                     await self._save({"type": "directory", "format": "json"}, str(current))
-                except Conflict:
-                    # Two first rooms at once: the other one has made it just now.
-                    if not await ensure_async(self._contents.dir_exists(str(current))):
-                        raise
         path = f"{folder}/{file_name}"
         form = "json" if pad_type == "notebook" else "text"
         await self._save({"type": pad_type, "format": form, "content": content}, path)

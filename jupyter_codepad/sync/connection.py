@@ -354,6 +354,8 @@ async def upgrade(handler: RequestHandler, connection: Connection) -> None:
         _StreamTransport(stream, connection, answer)
         return
     try:
+        if stream.closed():  # the client has gone while we looked who it is
+            raise StreamClosedError
         taken = socket.socket(fileno=os.dup(stream.socket.fileno()))
     except OSError:
         connection.connection_lost(None)

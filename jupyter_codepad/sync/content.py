@@ -9,10 +9,10 @@ from typing import Any
 
 from jupyter_ydoc import ydocs
 from jupyter_ydoc.ynotebook import YNotebook
-from jupyter_ydoc.yunicode import YUnicode
 from pycrdt import Array, Doc, Map, Text, merge_updates
 
-from .merge import Content, edit_lines, likeness, merge
+from .editing import set_content
+from .merge import Content, likeness, merge
 
 CLIENT_ID_BITS = 32
 MARK = "codepad"
@@ -75,15 +75,6 @@ def emptied(file_type: str, state: bytes) -> bytes:
         else:
             ydoc.get("source", type=Text).clear()
     return bytes(ydoc.get_update())
-
-
-def set_content(document: Any, content: Content) -> None:
-    """Turn a shared document into ``content`` by the smallest changes."""
-    if isinstance(content, str) and isinstance(document, YUnicode):
-        with document.ydoc.transaction():
-            edit_lines(document.ydoc.get("source", type=Text), content)
-    else:
-        document.set(content)
 
 
 def outside_change(file_type: str, bases: list[list[bytes]], content: Any) -> tuple[bytes, Content]:

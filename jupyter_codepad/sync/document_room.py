@@ -11,7 +11,6 @@ from typing import Any
 from anyio import Event
 from anyio.abc import TaskStatus
 from jupyter_events import EventLogger
-from jupyter_server.utils import ensure_async
 from jupyter_server_ydoc.loaders import FileLoader
 from jupyter_server_ydoc.rooms import DocumentRoom as StockDocumentRoom
 from jupyter_server_ydoc.utils import LogLevel, OutOfBandChanges
@@ -20,8 +19,9 @@ from pycrdt import Text, UndoManager
 
 from .client import SyncClient
 from .conflicts import Conflict, Keep, Reason, conflict_over
-from .content import content_hash, first_history, histories, meet, outside_change, set_content
-from .files import Files, SaveClock
+from .content import content_hash, first_history, histories, meet, outside_change
+from .editing import set_content
+from .files import Files, SaveClock, put_back
 from .merge import Content, merge
 from .shared_document import SharedDocument
 from .tidy import Tidy
@@ -182,6 +182,7 @@ class DocumentRoom(StockDocumentRoom):  # type: ignore[misc]
             self.ydoc.apply_update(first_history(self._file_type, model["content"]))
             await self._note_same(content_hash(model["content"]))
             self._untouched = True
+        self._say_path()
         if self.guarded:
             self._tidy.start(now=True)
         self.shared.histories = histories(self.ydoc)
@@ -231,8 +232,7 @@ class DocumentRoom(StockDocumentRoom):  # type: ignore[misc]
         if not self.ready or self._closed:
             return
         if target == "state":
-            if self._document.path != self._last_path:  # only the server says where the file is
-                self._document.path = self._last_path
+            self._tidy.later(self._say_path)
             return
         self._untouched = False
         self._tidy.changed(target, event)
@@ -289,21 +289,23 @@ class DocumentRoom(StockDocumentRoom):  # type: ignore[misc]
             else:
                 if saved is not None:
                     await self._note_saved(now_hash)
-                    self._tell_saved(saved["hash"])
+                    with self.ydoc.transaction():
+                        self._document.dirty = False
+                        self._document.hash = saved["hash"]
 
     async def _write_again(self, content: Content, now_hash: str) -> bool:
         """Write a file where it was, if it has been deleted while people type on."""
-        contents, path = self._file._contents_manager, self._last_path
+        path = self._last_path
+        kind = self._file_type if self._file_type in {"file", "notebook"} else "file"
+        model = {"type": kind, "format": self._file_format, "content": content}
         try:
-            if await ensure_async(contents.file_exists(path)):
-                return False
             if self.guarded:
                 self._check_file(path)
-            kind = self._file_type if self._file_type in {"file", "notebook"} else "file"
-            model = {"type": kind, "format": self._file_format, "content": content}
-            saved = await ensure_async(contents.save(model, path))
+            saved = await put_back(self._file._contents_manager, path, model)
         except Exception as error:  # the contents manager may raise anything
             self.log.error("%s was deleted and cannot be written again: %r", path, error)
+            return False
+        if saved is None:
             return False
         self._file.last_modified = saved["last_modified"]
         self.log.warning("%s was deleted while people typed; it is there again.", path)
@@ -318,11 +320,6 @@ class DocumentRoom(StockDocumentRoom):  # type: ignore[misc]
     @property
     def _file_kept_apart(self) -> bool:
         return self.conflict is not None and self.conflict.reason is Reason.FILE_CHANGED
-
-    def _tell_saved(self, file_hash: str) -> None:
-        with self.ydoc.transaction():
-            self._document.dirty = False
-            self._document.hash = file_hash
 
     async def _note_saved(self, now_hash: str) -> None:
         await self._update_log.note_save(self._room_id, now_hash, confirmed=True)
@@ -342,7 +339,12 @@ class DocumentRoom(StockDocumentRoom):  # type: ignore[misc]
             await self._file.maybe_notify()
 
     def _on_filepath_change(self) -> None:
-        self._last_path = self._document.path = str(self._file.path)
+        self._last_path = str(self._file.path)
+        self._say_path()
+
+    def _say_path(self) -> None:
+        if self._document.path != self._last_path:  # only the server says where the file is
+            self._document.path = self._last_path
 
     async def _on_outofband_change(self) -> None:
         async with self._save_lock:
@@ -384,7 +386,7 @@ class DocumentRoom(StockDocumentRoom):  # type: ignore[misc]
                 break
         self._saved_hash = disk_hash
         if unsafe:
-            await self._raise_conflict(
+            await self._set_conflict(
                 Conflict.now(Reason.FILE_CHANGED, content, base=base, hash=disk_hash)
             )
             return
@@ -396,17 +398,16 @@ class DocumentRoom(StockDocumentRoom):  # type: ignore[misc]
         await self._settle_if_file()
         self._emit(LogLevel.INFO, "overwrite", "The file was changed outside; merged.")
 
-    async def _raise_conflict(self, conflict: Conflict) -> None:
+    async def _set_conflict(self, conflict: Conflict | None) -> None:
         self.conflict = conflict
-        await self._update_log.note_conflict(self._room_id, conflict.stored())
+        stored = conflict.stored() if conflict is not None else None
+        await self._update_log.note_conflict(self._room_id, stored)
         self._told(self)
 
     async def _settle_if_file(self) -> None:
         """A conflict with the file is over when the file is something else again."""
         if self._file_kept_apart:
-            self.conflict = None
-            await self._update_log.note_conflict(self._room_id, None)
-            self._told(self)
+            await self._set_conflict(None)
 
     async def settle(self, conflict_id: str, keep: Keep) -> None:
         """Go on with one of two versions, or both. Raises ``errors.Conflict`` when that is over."""
@@ -420,8 +421,7 @@ class DocumentRoom(StockDocumentRoom):  # type: ignore[misc]
             if wanted != mine:
                 set_content(self._document, wanted)
             await self.shared.durable()
-            await self._update_log.note_conflict(self._room_id, None)
-            self._told(self)
+            await self._set_conflict(None)
         self._clock.within(0)
 
     # -- who comes back with a history that is not ours -------------------------------------------
@@ -445,6 +445,6 @@ class DocumentRoom(StockDocumentRoom):  # type: ignore[misc]
             hash=content_hash(other),
             who=None if is_file else str(client.user.get("display_name") or client.author),
         )
-        task = asyncio.create_task(self._raise_conflict(conflict))
+        task = asyncio.create_task(self._set_conflict(conflict))
         self._background_tasks.add(task)
         task.add_done_callback(self._background_tasks.discard)

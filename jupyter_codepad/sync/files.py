@@ -7,7 +7,9 @@ import os
 from collections.abc import Awaitable, Callable
 from logging import Logger
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
+
+from jupyter_server.utils import ensure_async
 
 SHARE = 20
 """Of the time, at most one part in so many goes into writing files by themselves."""
@@ -16,6 +18,17 @@ SHARE = 20
 PAUSE_LIMIT_SECONDS = 5.0
 DELAYS_AT_MOST = 10
 """While people type on, the file is written once in so many delays."""
+
+
+async def put_back(contents: Any, path: str, model: dict[str, Any]) -> dict[str, Any] | None:
+    """Write a file where it was if it is not there any more; None when it is there.
+
+    Raises whatever the contents manager does.
+    """
+    if await ensure_async(contents.file_exists(path)):
+        return None
+    saved: dict[str, Any] = await ensure_async(contents.save(model, path))
+    return saved
 
 
 class SaveClock:

@@ -14,7 +14,6 @@ from difflib import SequenceMatcher
 from typing import Any
 
 from merge3 import Merge3
-from pycrdt import Text
 
 WORDS = re.compile(r"\w+|\s|[^\w\s]")
 REGION_LIMIT = 4000
@@ -55,19 +54,19 @@ def as_text(content: Content) -> str:
     parts = []
     for cell in content.get("cells", []):
         source = cell.get("source", "")
-        parts.append(f"# %% [{cell.get('cell_type', 'raw')}]\n{_joined(source).rstrip()}\n")
+        parts.append(f"# %% [{cell.get('cell_type', 'raw')}]\n{joined(source).rstrip()}\n")
     return "\n".join(parts)
 
 
-def _joined(source: Any) -> str:
+def joined(source: Any) -> str:
     return "".join(source) if isinstance(source, list) else str(source)
 
 
 def too_much(one: str, other: str) -> bool:
     """Whether comparing two texts line by line could take too long."""
     old, new = one.splitlines(), other.splitlines()
-    head = _shared_start(old, new)
-    tail = _shared_start(old[head:][::-1], new[head:][::-1])
+    head = shared_start(old, new)
+    tail = shared_start(old[head:][::-1], new[head:][::-1])
     return (len(old) - head - tail) * (len(new) - head - tail) > COMPARISONS_LIMIT
 
 
@@ -133,10 +132,10 @@ def _merge_notebooks(
     if len(mine["cells"]) * max(len(theirs["cells"]), len(old)) > COMPARISONS_LIMIT:
         return {**mine, "cells": [*mine["cells"], *theirs["cells"]]}, True
     names = [f"base {number}" for number in range(len(old))]
-    ours, ours_new = _named(old, names, mine["cells"], "mine")
-    others, others_new = _named(old, names, theirs["cells"], "theirs")
+    ours, ours_new = named(old, names, mine["cells"], "mine")
+    others, others_new = named(old, names, theirs["cells"], "theirs")
     if base is None:
-        shared, _ = _named(mine["cells"], list(ours_new), theirs["cells"], "theirs")
+        shared, _ = named(mine["cells"], list(ours_new), theirs["cells"], "theirs")
         others, others_new = shared, dict(zip(shared, theirs["cells"], strict=True))
     there = dict(zip(names, old, strict=True))
     order, conflict = _merge_order(names, ours, others)
@@ -164,7 +163,7 @@ def _merge_notebooks(
     return {**theirs, "metadata": metadata or theirs["metadata"], "cells": cells}, conflict
 
 
-def _named(
+def named(
     old: Sequence[dict[str, Any]], names: Sequence[str], new: Sequence[dict[str, Any]], prefix: str
 ) -> tuple[list[str], dict[str, dict[str, Any]]]:
     """Give cells the names of the old ones that they are, by their ids or else their sources."""
@@ -199,9 +198,9 @@ def _merge_cells(
 ) -> tuple[dict[str, Any], bool]:
     if _same(mine, theirs) or base is None:
         source, conflict = merge(
-            None if base is None else _joined(base["source"]),
-            _joined(mine["source"]),
-            _joined(theirs["source"]),
+            None if base is None else joined(base["source"]),
+            joined(mine["source"]),
+            joined(theirs["source"]),
         )
         return {**mine, "source": source}, conflict
     merged = dict(mine)
@@ -209,50 +208,20 @@ def _merge_cells(
         if field in theirs and mine.get(field) == base.get(field):
             merged[field] = theirs[field]
     source, conflict = _merge_lines(
-        _joined(base["source"]), _joined(mine["source"]), _joined(theirs["source"])
+        joined(base["source"]), joined(mine["source"]), joined(theirs["source"])
     )
     return {**merged, "source": source}, conflict
 
 
 def _key(cell: dict[str, Any]) -> str:
-    return f"{cell.get('cell_type')} {_joined(cell.get('source', ''))}"
+    return f"{cell.get('cell_type')} {joined(cell.get('source', ''))}"
 
 
 def _same(one: dict[str, Any], other: dict[str, Any]) -> bool:
     return _key(one) == _key(other)
 
 
-# -- into the shared document ---------------------------------------------------------------------
-
-
-def edit_lines(text: Text, wanted: str) -> None:
-    """Turn a shared text into ``wanted`` by editing only the lines that differ.
-
-    Within a changed block the common beginning and end are left alone, so that what others type
-    beside the change stays where it is. Python's ``difflib`` finds the lines.
-    """
-    before = str(text)
-    if too_much(before, wanted):
-        old_lines, new_lines = [before], [wanted]
-    else:
-        old_lines, new_lines = before.splitlines(True), wanted.splitlines(True)
-    matcher = SequenceMatcher(None, old_lines, new_lines, autojunk=False)
-    position = 0  # in UTF-8 bytes, as pycrdt counts
-    for tag, i1, i2, j1, j2 in matcher.get_opcodes():
-        old, new = "".join(old_lines[i1:i2]), "".join(new_lines[j1:j2])
-        if tag != "equal":
-            head = _shared_start(old, new)
-            tail = _shared_start(old[head:][::-1], new[head:][::-1])
-            start = position + len(old[:head].encode())
-            removed = old[head : len(old) - tail].encode()
-            if removed:
-                del text[start : start + len(removed)]
-            if added := new[head : len(new) - tail]:
-                text.insert(start, added)
-        position += len(new.encode())
-
-
-def _shared_start(one: Sequence[str], other: Sequence[str]) -> int:
+def shared_start(one: Sequence[str], other: Sequence[str]) -> int:
     """How many characters (or lines) two texts have in common at their beginning."""
     for place, (a, b) in enumerate(zip(one, other, strict=False)):
         if a != b:
@@ -267,5 +236,5 @@ def likeness(one: Any, other: Any) -> float:
         for value in (one, other)
     )
     if too_much(old, new):
-        return _shared_start(old, new) / max(1, len(old), len(new))
+        return shared_start(old, new) / max(1, len(old), len(new))
     return SequenceMatcher(None, old.splitlines(), new.splitlines(), autojunk=False).ratio()

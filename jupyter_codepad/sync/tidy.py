@@ -27,6 +27,10 @@ class Tidy:
         if now and isinstance(self._document, YNotebook):
             self._remove_trust()
 
+    def later(self, what: Callable[[], None]) -> None:
+        """Have something done before anything is sent; a document cannot be changed just now."""
+        self._due.add(what)
+
     def changed(self, target: str, event: Any) -> None:
         """Note what a change may have brought in."""
         if not self.on:

@@ -106,6 +106,13 @@ class SyncClient:
         if self._reader is not None:
             await self._reader
 
+    async def cut(self) -> None:
+        """Lose the line, without a goodbye."""
+        if self.socket is not None:
+            self.socket.protocol._abort()  # type: ignore[union-attr]
+        if self._reader is not None:
+            await self._reader
+
     def _changed(self, event: Any) -> None:
         if not self._applying and self.greeted:
             self.sent += 1

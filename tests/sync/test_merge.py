@@ -8,8 +8,9 @@ from typing import Any
 import pytest
 from pycrdt import Doc, Text
 
-from jupyter_codepad.sync.content import emptied, first_history, histories, meet, set_content
-from jupyter_codepad.sync.merge import as_text, edit_lines, merge
+from jupyter_codepad.sync.content import emptied, first_history, histories, meet
+from jupyter_codepad.sync.editing import edit_lines, set_content
+from jupyter_codepad.sync.merge import as_text, merge
 
 
 def test_different_lines_are_merged() -> None:

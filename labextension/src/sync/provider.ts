@@ -66,6 +66,7 @@ export class Provider {
   private _attempt = 0;
   private _end: IEnd | null = null;
   private _unsaved = false;
+  private _unsent = false;
   private _timed: { count: number; at: number } | null = null;
   private _timedAt = -Infinity;
   private _latency: number | null = null;
@@ -254,6 +255,7 @@ export class Provider {
     const step = syncProtocol.readSyncMessage(decoder, reply, this.doc, this);
     if (step === syncProtocol.messageYjsSyncStep1) {
       this._greeted = true;
+      this._unsent = false;
       this._sent += 1;
       this._socket?.send(encoding.toUint8Array(reply));
     } else if (step === syncProtocol.messageYjsSyncStep2) {
@@ -271,10 +273,11 @@ export class Provider {
     if (!this._synced || !this._greeted) {
       return;
     }
-    if (this._acked >= this._sent) {
+    const saved = this._acked >= this._sent && !this._unsent;
+    if (saved) {
       this._unsaved = false;
     }
-    this._setStatus(this._acked >= this._sent ? 'saved' : 'saving');
+    this._setStatus(saved ? 'saved' : 'saving');
   }
 
   private _setStatus(status: SyncStatus): void {
@@ -290,7 +293,8 @@ export class Provider {
     }
     this._unsaved = true;
     if (!this._greeted || this._socket?.readyState !== 1) {
-      return; // the answer to the server's next greeting carries it
+      this._unsent = true; // the answer to the server's next greeting carries it
+      return;
     }
     const encoder = encoding.createEncoder();
     encoding.writeVarUint(encoder, SYNC);

@@ -191,6 +191,7 @@ class CodepadApp(CodepadSettings):
             events=self._events,
             log=self.log,
             save_delay_seconds=self.save_delay_seconds,
+            save_share=self.save_share,
             cleanup_seconds=self.cleanup_delay_seconds,
             document_limit_bytes=self.document_limit_bytes,
             notebook_limit_bytes=self.notebook_limit_bytes,

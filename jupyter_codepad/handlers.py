@@ -259,7 +259,7 @@ HTTP_WORDS = {
 
 
 STATUS_CLOSE_CODES = {401: 4401, 403: 4403, 404: 4404, 409: 4404, 410: 4410, 429: 4429}
-CLOSE_CODES = {"room_expired": 4411, "in_lobby": 4425, "room_not_open": 4425}
+CLOSE_CODES = {"room_expired": 4411, "in_lobby": 4425, "room_not_open": 4425, "stopping": 1012}
 
 
 def close_code(error: CodepadError) -> int:

@@ -165,6 +165,15 @@ class CodepadSettings(ExtensionApp):
         "go on, it is written every ten times as long. Nothing depends on it: what was typed is on "
         "disk long before, in the update log.",
     )
+    save_share = Float(
+        0.05,
+        min=0.001,
+        max=1.0,
+        config=True,
+        help="The largest part of the time that goes into writing files when many documents are "
+        "edited at once, above 0 and at most 1: the less, the more rarely each is written and the "
+        "less the others' typing feels it.",
+    )
     cleanup_delay_seconds = Float(
         60.0, config=True, help="How long an unused document stays in memory, in seconds."
     )

@@ -72,6 +72,7 @@ class DocumentRoom(StockDocumentRoom):  # type: ignore[misc]
         )
         # The server never undoes: keeping each edit for it would grow without a bound.
         self._document._undo_manager = UndoManager()
+        self._unlogged = self.ydoc.get_update()  # it has said where the file is
         self._update_log = update_log
         self._tidy = Tidy(self._document)
         self.shared = SharedDocument(
@@ -168,17 +169,16 @@ class DocumentRoom(StockDocumentRoom):  # type: ignore[misc]
         self._look_at_file()
         model = await self._file.load_content(self._file_format, self._file_type)
         loaded = await self._update_log.load(self._room_id)
+        for update in loaded.updates:
+            self.ydoc.apply_update(update)
+        self.shared.start(unlogged=self._unlogged)
         if loaded.updates:
-            for update in loaded.updates:
-                self.ydoc.apply_update(update)
-            self.shared.start()
             if loaded.conflict is not None:
                 self.conflict = Conflict.of(loaded.conflict)
             await self._reconcile(model["content"], loaded)
             if len(loaded.updates) > LONG_TAIL:
                 self.make_checkpoint()
         else:
-            self.shared.start()
             self.ydoc.apply_update(first_history(self._file_type, model["content"]))
             await self._note_same(content_hash(model["content"]))
             self._untouched = True

@@ -11,10 +11,6 @@ from typing import Any, Protocol
 
 from jupyter_server.utils import ensure_async
 
-SHARE = 20
-"""Of the time, at most one part in so many goes into writing files by themselves."""
-
-
 PAUSE_LIMIT_SECONDS = 5.0
 DELAYS_AT_MOST = 10
 """While people type on, the file is written once in so many delays."""
@@ -94,12 +90,16 @@ class Files:
     the time, and many documents are written each the more rarely. Looking is one ``stat`` a file,
     where files are on this machine's disk below ``root``; elsewhere the contents manager is asked.
 
-    ``poll_seconds``: time between two looks; None or 0: never.
+    ``poll_seconds``: time between two looks; None or 0: never. ``share``: the part of the time,
+    from above 0 to 1, that may go into writing.
     """
 
-    def __init__(self, *, root: str | None, poll_seconds: float | None, log: Logger) -> None:
+    def __init__(
+        self, *, root: str | None, poll_seconds: float | None, share: float, log: Logger
+    ) -> None:
         self._root = Path(root) if root else None
         self._poll_seconds = poll_seconds
+        self._pause = 1 / share - 1
         self._log = log
         self._due: asyncio.Queue[Callable[[], Awaitable[None]]] = asyncio.Queue()
         self._watched: dict[Saved, tuple[int, int] | None] = {}
@@ -140,7 +140,7 @@ class Files:
             except Exception:
                 self._log.exception("A document could not be saved.")
             if not self._due.empty():
-                pause = (SHARE - 1) * (loop.time() - started)
+                pause = self._pause * (loop.time() - started)
                 await asyncio.sleep(min(pause, PAUSE_LIMIT_SECONDS))
 
     async def _look(self, seconds: float) -> None:

@@ -53,11 +53,11 @@ class DocumentManager:
     releasing both when nobody uses them.
 
     ``collaboration``: gives jupyter-collaboration's server extension (it may load after us);
-    ``cleanup_seconds``: how long a pad nobody is connected to stays in memory; ``check_file``:
-    raises for a path that a pad must be neither read from nor written to; ``root``: the folder on
-    this machine that files lie below, None where they are kept elsewhere; ``active``: told now and
-    then that people are doing something; ``told``: called when a
-    document has a new conflict, or none any more.
+    ``save_share``: the part of the time that may go into writing files; ``cleanup_seconds``: how
+    long a pad nobody is connected to stays in memory; ``check_file``: raises for a path that a pad
+    must be neither read from nor written to; ``root``: the folder on this machine that files lie
+    below, None where they are kept elsewhere; ``active``: told now and then that people are doing
+    something; ``told``: called when a document has a new conflict, or none any more.
     """
 
     def __init__(
@@ -69,6 +69,7 @@ class DocumentManager:
         events: EventLogger,
         log: Logger,
         save_delay_seconds: float,
+        save_share: float,
         cleanup_seconds: float,
         document_limit_bytes: int,
         notebook_limit_bytes: int,
@@ -87,10 +88,12 @@ class DocumentManager:
         self._events = events
         self._log = log
         self._save_delay = save_delay_seconds
+        self._save_share = save_share
         self._cleanup_seconds = cleanup_seconds
         self._size_limit = 2 * document_limit_bytes
         self._runs: dict[str, SharedDocument] = {}
         self._runs_lock = asyncio.Lock()
+        self._stopping = False
         self._root = root
         self._files: Files | None = None
         self.turns = Turns(update_log, timeout_seconds=socket_timeout_seconds, active=active)
@@ -98,7 +101,8 @@ class DocumentManager:
         update_log.wants_checkpoint = self._make_checkpoint
 
     async def stop(self) -> None:
-        """Write every file a last time and stop."""
+        """Write every file a last time and stop; nothing can be opened any more."""
+        self._stopping = True
         extension = self._collaboration()
         if extension is not None:
             rooms = list(extension.ywebsocket_server.rooms.values())
@@ -192,8 +196,10 @@ class DocumentManager:
         """The room with a key of jupyter-collaboration's, made if there is none, maybe not loaded.
 
         ``guarded``: it is the pad of a room. Raises ``NotFound`` when the file is gone,
-        ``Unavailable`` where jupyter-collaboration does not run.
+        ``Unavailable`` where jupyter-collaboration does not run, or when the server stops.
         """
+        if self._stopping:
+            raise Unavailable("stopping", "The server is being stopped.")
         extension = self._extension()
         server = extension.ywebsocket_server
         async with extension._room_locks[key]:
@@ -201,6 +207,9 @@ class DocumentManager:
                 extension._codepad_server_task = asyncio.create_task(server.start())
                 await server.started.wait()
             room = server.rooms.get(key)
+            if isinstance(room, DocumentRoom) and room.closed:
+                del server.rooms[key]
+                room = None
             if room is None:
                 room = self._new_room(extension, key)
                 await server.start_room(room)
@@ -221,7 +230,10 @@ class DocumentManager:
         if self._files is None:
             mapping = extension.file_loaders
             self._files = Files(
-                root=self._root, poll_seconds=mapping.file_poll_interval, log=self._log
+                root=self._root,
+                poll_seconds=mapping.file_poll_interval,
+                share=self._save_share,
+                log=self._log,
             )
             self._files.start()
             mapping.file_poll_interval = None

@@ -99,10 +99,17 @@ class SharedDocument:
         self._applying = False
         self.states = StateRelay(self.clients, soon=lambda: turns.soon(self))
 
-    def start(self) -> None:
-        """Begin to log and relay changes; what is in the document already is not logged."""
+    def start(self, *, unlogged: bytes = NOTHING) -> None:
+        """Begin to log and relay changes.
+
+        ``unlogged``: the update of what is in the document already and not in the log. With less in
+        the log than was sent, other Yjs clients wait for ever for what they think is missing.
+        """
         self._subscription = self.ydoc.observe(self._changed)
         self._turns.add(self)
+        if unlogged != NOTHING:
+            self._own.append(unlogged)
+            self._turns.soon(self)
 
     def stop(self) -> None:
         """Flush and stop relaying."""

@@ -23,8 +23,10 @@ from tests.support.server import JupyterServer, Person
 from tests.support.sync_client import SyncClient
 
 DEADLINE_SECONDS = 40.0
+ASK_SECONDS = 2.0
 OPTIONS = [
     "--CodepadApp.save_delay_seconds=0.1",
+    "--CodepadApp.save_share=1",
     "--CodepadApp.cleanup_delay_seconds=0.2",
     "--YDocExtension.document_save_delay=0.1",
     "--YDocExtension.document_cleanup_delay=0.2",
@@ -96,6 +98,8 @@ class Act:
         self.conflicts = 0
         self.forgotten = False
         self._opened = 0
+        self._codes: dict[str, str] = {}
+        self._asked = 0.0
         self._looks: list[dict[str, Any]] = []
 
     async def gather(self) -> None:
@@ -116,12 +120,16 @@ class Act:
         for number, actor in enumerate(self.plan.actors):
             person = self.server.host
             if actor.road == "page":
-                name = f"Person {number}"
-                person = await self.server.guest(self.room["id"], name, actor.role)
+                person = await self._guest(f"Person {number}", actor.role)
             player = await self._player(actor, person)
             await player.act("come")
             self.people.append(Someone(actor, person, player, actor.role != "observer"))
-        self.newcomer = await self.server.guest(self.room["id"], "Newcomer")
+        self.newcomer = await self._guest("Newcomer", "member")
+
+    async def _guest(self, name: str, role: str) -> Person:
+        if role not in self._codes:
+            self._codes[role] = await self.server.invite(self.room["id"], role)
+        return await self.server.person().join(self._codes[role], name)
 
     async def _player(self, actor: Actor, person: Person) -> Player:
         if actor.road == "lab":
@@ -276,7 +284,7 @@ class Act:
         try:
 
             async def same() -> bool:
-                if await self._conflict() is not None:
+                if await self._chooses_now():
                     return True
                 looks = [await s.player.look() for s in self.people if s.may_edit]
                 here = [look for look in looks if look["connected"]]
@@ -287,7 +295,7 @@ class Act:
                 )
 
             await until_true(same, lambda: "a quiet moment")
-            return await self._conflict() is None
+            return await self._conflict() is None  # else nothing is saved
         finally:
             await newcomer.disconnect()
 
@@ -299,6 +307,14 @@ class Act:
             return [[c["id"], c["source"]] for c in nbformat.reads(text, 4)["cells"]]
         except nbformat.reader.NotJSONError:  # it is just being written
             return None
+
+    async def _chooses_now(self) -> dict[str, Any] | None:
+        """What there is to choose, asked for only every now and then."""
+        now = asyncio.get_running_loop().time()
+        if now < self._asked + ASK_SECONDS:
+            return None
+        self._asked = now
+        return await self._conflict()
 
     async def _conflict(self) -> dict[str, Any] | None:
         answer = await self.newcomer.api("GET", f"rooms/{self.room['id']}/conflict")
@@ -326,11 +342,9 @@ class Act:
         self._check_words(seen)
 
     async def _agree(self, newcomer: SyncClient) -> bool:
-        found = await self._conflict()
+        found = await self._chooses_now()
         if found is not None:
             self.conflicts += 1
-            if os.environ.get("SHOW"):
-                print(self.plan.seed, found)
             body = {"id": found["id"], "keep": "both"}
             answer = await self.newcomer.api("POST", f"rooms/{self.room['id']}/conflict", body)
             assert answer.status_code in {200, 409}, answer.text

@@ -77,23 +77,38 @@ def emptied(file_type: str, state: bytes) -> bytes:
     return bytes(ydoc.get_update())
 
 
-def outside_change(file_type: str, bases: list[list[bytes]], content: Any) -> tuple[bytes, Content]:
-    """What was changed outside, as a Yjs update, and the content that it started from.
+@dataclass(frozen=True)
+class OutsideChange:
+    """What others have written into the file of a document.
 
-    ``bases``: what the file may have been before, each as its updates, newest last; after a crash
-    in the middle of a save there are several, and the one that ``content`` is most like is taken.
-    Applied to the live document the update brings in exactly what was changed outside, and keeps
-    what was typed in the meantime. Slow for large files: call it in a thread.
+    ``base``: what they started from; ``update``: what it changes in the document, as a Yjs update;
+    None where both have changed the same, and somebody has to choose.
     """
-    documents = [built(file_type, updates) for updates in bases]
-    alike = [likeness(document.get(), content) for document in documents]
+
+    base: Content
+    update: bytes | None
+
+
+def outside_change(
+    file_type: str, bases: list[Content | list[bytes]], state: bytes, content: Content
+) -> OutsideChange:
+    """Merge what others have written (``content``) with what a document has become meanwhile.
+
+    ``bases``: what the file may have been before, newest last, each as content or as updates; after
+    a crash in the middle of a save there are several, and the one that ``content`` is most like is
+    taken. ``state``: the whole document as a Yjs update. Slow for large files: call it in a thread.
+    """
+    started = [built(file_type, one).get() if isinstance(one, list) else one for one in bases]
+    alike = [likeness(base, content) for base in started]
     # Of equals the newest: max() returns the first, so look from the end.
-    best = max(reversed(range(len(documents))), key=alike.__getitem__)
-    document = documents[best]
-    base = document.get()
+    base = started[max(reversed(range(len(started))), key=alike.__getitem__)]
+    document = built(file_type, [state])
+    merged, conflict = merge(base, document.get(), content)
+    if conflict:
+        return OutsideChange(base, None)
     before = document.ydoc.get_state()
-    set_content(document, content)
-    return bytes(document.ydoc.get_update(before)), base
+    set_content(document, merged)
+    return OutsideChange(base, bytes(document.ydoc.get_update(before)))
 
 
 @dataclass(frozen=True)

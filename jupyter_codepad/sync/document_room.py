@@ -22,7 +22,7 @@ from .conflicts import Conflict, Keep, Reason, conflict_over
 from .content import content_hash, first_history, histories, meet, outside_change
 from .editing import set_content
 from .files import Files, SaveClock, put_back
-from .merge import Content, merge
+from .merge import Content
 from .shared_document import SharedDocument
 from .tidy import Tidy
 from .turns import Turns
@@ -30,7 +30,6 @@ from .update_log import LoadedDocument, UpdateLog
 
 SAVE_RETRY_SECONDS = 5.0
 LONG_TAIL = 500  # updates after the last checkpoint, from which loading makes a new one
-MERGE_TRIES = 5
 
 
 class DocumentRoom(StockDocumentRoom):  # type: ignore[misc]
@@ -374,27 +373,20 @@ class DocumentRoom(StockDocumentRoom):  # type: ignore[misc]
             self._saved_hash = disk_hash  # a state of our own: the file is just behind
             await self._settle_if_file()
             return
-        bases = [
-            await self._update_log.load_until(self._room_id, save.seq) for save in loaded.bases
-        ] or [loaded.updates]
-        update, base = await asyncio.to_thread(outside_change, self._file_type, bases, content)
-        mine, unsafe = self.content(), True
-        for _ in range(MERGE_TRIES):
-            unsafe = (await asyncio.to_thread(merge, base, mine, content))[1]
-            before, mine = mine, self.content()
-            if mine == before:
-                break
+        bases = await self._update_log.bases(self._room_id, loaded)
+        change = await asyncio.to_thread(
+            outside_change, self._file_type, bases, self.ydoc.get_update(), content
+        )
         self._saved_hash = disk_hash
-        if unsafe:
+        if change.update is None:
             await self._set_conflict(
-                Conflict.now(Reason.FILE_CHANGED, content, base=base, hash=disk_hash)
+                Conflict.now(Reason.FILE_CHANGED, content, base=change.base, hash=disk_hash)
             )
             return
-        self.ydoc.apply_update(update)
+        # In the log first: after a crash it must not be merged with what has been sent already.
+        await self._update_log.note_outside(self._room_id, disk_hash, content, change.update)
+        self.ydoc.apply_update(change.update)
         self.shared.flush()
-        # Known from now on: after a crash before the next save it must not be merged once more.
-        await self._update_log.note_save(self._room_id, disk_hash, confirmed=False)
-        await self._note_saved(disk_hash)
         await self._settle_if_file()
         self._emit(LogLevel.INFO, "overwrite", "The file was changed outside; merged.")
 
@@ -421,6 +413,9 @@ class DocumentRoom(StockDocumentRoom):  # type: ignore[misc]
             if wanted != mine:
                 set_content(self._document, wanted)
             await self.shared.durable()
+            if conflict.reason is Reason.FILE_CHANGED:
+                other = conflict.hash, conflict.theirs
+                await self._update_log.note_outside(self._room_id, *other, None)
             await self._set_conflict(None)
         self._clock.within(0)
 

@@ -36,7 +36,7 @@ BEGIN;
 INSERT INTO documents (name) SELECT DISTINCT document FROM first_updates;
 INSERT INTO updates SELECT seq, d.id, time, author, kind, content FROM first_updates
     JOIN documents d ON d.name = first_updates.document ORDER BY seq;
-INSERT INTO saves SELECT d.id, seq, hash, confirmed FROM first_saves
+INSERT INTO saves SELECT d.id, seq, hash, confirmed, NULL FROM first_saves
     JOIN documents d ON d.name = first_saves.document;
 DROP TABLE first_updates;
 DROP TABLE first_saves;

@@ -19,15 +19,15 @@ from logging import Logger
 from pathlib import Path
 from typing import Any
 
-from . import history
+from . import history, saves
 from .history import Limits
+from .saves import Save
 
-SAVES_KEPT = 16
 RETRY_SECONDS = 1.0
 COMMIT_PAUSE_SECONDS = 0.01
 """After a commit the next one waits so long: a hundred transactions a second are enough."""
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 PRAGMAS = (
     "PRAGMA auto_vacuum=INCREMENTAL",
     "PRAGMA journal_mode=WAL",
@@ -60,6 +60,7 @@ CREATE TABLE IF NOT EXISTS saves (
     seq INTEGER NOT NULL,
     hash TEXT NOT NULL,
     confirmed INTEGER NOT NULL DEFAULT 0,
+    content BLOB,
     PRIMARY KEY (document, seq, hash)
 );
 CREATE TABLE IF NOT EXISTS conflicts (
@@ -78,15 +79,6 @@ class Update:
     content: bytes
     author: str
     kind: str = "edit"
-
-
-@dataclass(frozen=True)
-class Save:
-    """The document's file had (or was about to get) the content with this hash at ``seq``."""
-
-    seq: int
-    hash: str
-    confirmed: bool
 
 
 @dataclass
@@ -162,18 +154,7 @@ class UpdateLog:
         """
         now = time.time()
 
-        def work(connection: sqlite3.Connection) -> None:
-            connection.executemany(
-                "INSERT INTO updates (document, time, author, kind, content) VALUES (?,?,?,?,?)",
-                [
-                    (self._id(connection, u.document), now, u.author, u.kind, u.content)
-                    for u in updates
-                ],
-            )
-            for update in updates:
-                self._count(connection, update)
-
-        self._jobs.put(_Job(work, lambda _: done()))
+        self._jobs.put(_Job(lambda c: self._insert(c, updates, now), lambda _: done()))
 
     async def load(self, document: str) -> LoadedDocument:
         """Everything the log holds of a document."""
@@ -188,7 +169,7 @@ class UpdateLog:
             self._tails[number] = history.tail(connection, number)
             return LoadedDocument(
                 history.updates(connection, number),
-                self._saves(connection, number),
+                saves.read(connection, number),
                 json.loads(conflict[0]) if conflict else None,
             )
 
@@ -204,6 +185,13 @@ class UpdateLog:
 
         updates: list[bytes] = await self._ask(work)
         return updates
+
+    async def bases(self, document: str, loaded: LoadedDocument) -> list[Any]:
+        """What the file of a document may be, oldest first: a content, or updates that make it."""
+        return [
+            save.content if save.content is not None else await self.load_until(document, save.seq)
+            for save in loaded.bases
+        ] or [loaded.updates]
 
     async def past(self, document: str) -> list[tuple[float, bytes]]:
         """All that is kept of a document's life, oldest first: when, and the update."""
@@ -225,25 +213,27 @@ class UpdateLog:
         def work(connection: sqlite3.Connection) -> None:
             number = self._id(connection, document)
             if confirmed:
-                connection.execute(
-                    "UPDATE saves SET confirmed = 1 WHERE rowid = (SELECT rowid FROM saves"
-                    " WHERE document = ? AND hash = ? ORDER BY seq DESC, rowid DESC LIMIT 1)",
-                    (number, content_hash),
-                )
-                return
-            connection.execute(
-                "INSERT OR REPLACE INTO saves (document, seq, hash) VALUES (?, MAX("
-                "(SELECT COALESCE(MAX(seq), 0) FROM updates WHERE document = ?),"
-                "(SELECT COALESCE(MAX(seq), 0) FROM checkpoints WHERE document = ?)), ?)",
-                (number, number, number, content_hash),
-            )
-            connection.execute(
-                "DELETE FROM saves WHERE document = ? AND rowid NOT IN (SELECT rowid FROM saves"
-                " WHERE document = ? ORDER BY seq DESC, rowid DESC LIMIT ?) AND rowid IS NOT"
-                " (SELECT rowid FROM saves WHERE document = ? AND confirmed"
-                " ORDER BY seq DESC, rowid DESC LIMIT 1)",
-                (number, number, SAVES_KEPT, number),
-            )
+                saves.confirm(connection, number, content_hash)
+            else:
+                saves.note(connection, number, content_hash)
+
+        await self._ask(work)
+
+    async def note_outside(
+        self, document: str, content_hash: str, content: Any, update: bytes | None
+    ) -> None:
+        """Note that others have written the file, and, as ``update``, what it changes for us.
+
+        All at once: the next start must not take it for news once more. Wait for this before the
+        change is sent to anybody.
+        """
+
+        def work(connection: sqlite3.Connection) -> None:
+            number = self._id(connection, document)
+            if update is not None:
+                row = Update(document, update, "server")
+                self._insert(connection, [row], time.time())
+            saves.note_others(connection, number, content_hash, content)
 
         await self._ask(work)
 
@@ -267,8 +257,8 @@ class UpdateLog:
 
         def work(connection: sqlite3.Connection) -> None:
             number = self._id(connection, document)
-            saves = LoadedDocument(saves=self._saves(connection, number)).bases
-            bases = [save.seq for save in saves]
+            known = LoadedDocument(saves=saves.read(connection, number))
+            bases = [save.seq for save in known.bases]
             self._tails[number] = history.shorten(connection, number, state, self._limits, bases)
 
         self._jobs.put(_Job(work))
@@ -301,6 +291,9 @@ class UpdateLog:
         if version == 0:
             history.upgrade_from_first_layout(connection, SCHEMA)
             connection.execute(f"PRAGMA user_version={SCHEMA_VERSION}")
+        elif version == 1:
+            connection.execute("ALTER TABLE saves ADD COLUMN content BLOB")
+            connection.execute(f"PRAGMA user_version={SCHEMA_VERSION}")
         elif version > SCHEMA_VERSION:
             connection.close()
             raise RuntimeError(f"{self._path} was written by a newer version of Codepad.")
@@ -325,12 +318,13 @@ class UpdateLog:
             number = self._ids[document] = int(cursor.lastrowid or 0)
         return number
 
-    def _saves(self, connection: sqlite3.Connection, number: int) -> list[Save]:
-        rows = connection.execute(
-            "SELECT seq, hash, confirmed FROM saves WHERE document = ? ORDER BY seq, rowid",
-            (number,),
+    def _insert(self, connection: sqlite3.Connection, updates: list[Update], now: float) -> None:
+        connection.executemany(
+            "INSERT INTO updates (document, time, author, kind, content) VALUES (?,?,?,?,?)",
+            [(self._id(connection, u.document), now, u.author, u.kind, u.content) for u in updates],
         )
-        return [Save(seq, content_hash, bool(confirmed)) for seq, content_hash, confirmed in rows]
+        for update in updates:
+            self._count(connection, update)
 
     def _count(self, connection: sqlite3.Connection, update: Update) -> None:
         """Ask for a checkpoint of a document that has grown long while it is being edited."""

@@ -18,11 +18,19 @@ def document(text: str) -> tuple[Doc[Any], Text]:
     return ydoc, source
 
 
+def bring_in(ydoc: Doc[Any], bases: list[Any], content: str) -> Any:
+    """Merge what others have written; returns what they started from."""
+    change = outside_change("file", bases, ydoc.get_update(), content)
+    assert change.update is not None
+    ydoc.apply_update(change.update)
+    return change.base
+
+
 def test_an_outside_edit_and_a_typed_one_are_both_kept() -> None:
     ydoc, source = document("one\ntwo\nthree\n")
     base = [ydoc.get_update()]
     source += "typed\n"
-    ydoc.apply_update(outside_change("file", [base], "one\nTWO\nthree\n")[0])
+    bring_in(ydoc, [base], "one\nTWO\nthree\n")
     assert str(source) == "one\nTWO\nthree\ntyped\n"
 
 
@@ -32,9 +40,7 @@ def test_after_a_crash_in_a_save_the_likelier_start_is_taken() -> None:
     source += "three\n"
     newer = [ydoc.get_update()]
     source += "typed\n"
-    update, start = outside_change("file", [older, newer], "zero\none\ntwo\nthree\n")
-    assert start == "one\ntwo\nthree\n"
-    ydoc.apply_update(update)
+    assert bring_in(ydoc, [older, newer], "zero\none\ntwo\nthree\n") == "one\ntwo\nthree\n"
     assert str(source) == "zero\none\ntwo\nthree\ntyped\n"
 
 
@@ -50,7 +56,7 @@ def test_edits_of_different_lines_never_lose_or_double_anything(seed: int) -> No
     start = str(source).index(lines[typed])
     position = len(str(source)[:start].encode())
     source.insert(position, f"typed {seed} ")
-    ydoc.apply_update(outside_change("file", [base], "\n".join(changed))[0])
+    bring_in(ydoc, [base], "\n".join(changed))
     expected = list(changed)
     expected[typed] = f"typed {seed} {lines[typed]}"
     assert str(source) == "\n".join(expected)

@@ -33,8 +33,10 @@ class Shared:
 
     def write_outside(self, content: dict[str, Any]) -> list[str]:
         """Another program writes the file; returns the sources of the live cells then."""
-        update, _ = outside_change("notebook", [self.base], content)
-        self.live.ydoc.apply_update(update)
+        ydoc = self.live.ydoc
+        update = outside_change("notebook", [self.base], ydoc.get_update(), content).update
+        assert update is not None
+        ydoc.apply_update(update)
         return [str(cell["source"]) for cell in self.live.ycells]
 
     def replace(self, cell: int, old: str, new: str) -> None:

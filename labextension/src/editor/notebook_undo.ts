@@ -26,9 +26,16 @@ export interface ISharedNotebook extends IUndoable {
 /** Copies that undo has made of what others wrote: Yjs counts them as this person's. */
 class Restored {
   private readonly _ranges: [first: number, last: number][] = [];
+  private readonly _heard = new WeakSet<Y.UndoManager>();
 
-  constructor(private readonly _doc: Y.Doc) {
-    _doc.on('afterTransaction', this._look);
+  constructor(private readonly _doc: Y.Doc) {}
+
+  /** Know of what a manager brings back from now on. */
+  listen(manager: Y.UndoManager): void {
+    if (!this._heard.has(manager)) {
+      this._heard.add(manager);
+      manager.on('stack-item-popped', ({ stackItem }) => this._doc.transact(made => this._look(made, stackItem)));
+    }
   }
 
   ofOthers(item: Y.Item): boolean {
@@ -37,17 +44,13 @@ class Restored {
     return client !== this._doc.clientID || this._ranges.some(([first, last]) => clock < last && first < end);
   }
 
-  private readonly _look = (transaction: Y.Transaction): void => {
-    const { origin } = transaction;
-    if (!(origin instanceof Y.UndoManager) || !origin.currStackItem) {
-      return;
-    }
-    Y.iterateDeletedStructs(transaction, origin.currStackItem.deletions, struct => {
+  private _look(transaction: Y.Transaction, step: Step): void {
+    Y.iterateDeletedStructs(transaction, step.deletions, struct => {
       if (struct instanceof Y.Item && struct.redone && this.ofOthers(struct)) {
         this._ranges.push([struct.redone.clock, struct.redone.clock + struct.length]);
       }
     });
-  };
+  }
 }
 
 /** Where an item is now, if undo has made a copy of it. */
@@ -83,26 +86,40 @@ function* entries(type: Type, output = false): Generator<{ item: Y.Item; output:
   }
 }
 
-/** Whether a step, taken back, would delete something of another's, or output that came later. */
-function removesMore(doc: Y.Doc, step: Step, restored: Restored): boolean {
+/** Whether an item is a cell, also one whose content is gone. */
+function isCell(item: Y.Item): boolean {
+  return item.parent instanceof Y.Array && item.parent._item === null;
+}
+
+/** Whether a cell, or a part of one, holds something of another's, or output that came after the step. */
+function holdsMore(part: Y.Item, step: Step, restored: Restored): boolean {
   const own = (item: Y.Item): boolean => Y.isDeleted(step.insertions, item.id) && Y.isDeleted(step.insertions, item.lastId);
-  let found = false;
-  doc.transact(transaction =>
+  if (part.content instanceof Y.ContentType) {
+    for (const { item, output } of entries(part.content.type, part.parentSub === 'outputs')) {
+      if (!own(item) && (output || restored.ofOthers(item))) {
+        return true;
+      }
+    }
+  }
+  return false;
+}
+
+/** Whether a step, taken back, would delete more than it has brought, or double what was moved since. */
+function isRefused(doc: Y.Doc, step: Step, restored: Restored): boolean {
+  let holds = false;
+  let gone = false;
+  let returns = false;
+  doc.transact(transaction => {
     Y.iterateDeletedStructs(transaction, step.insertions, struct => {
       const item = struct instanceof Y.Item ? latest(doc, struct) : null;
-      if (found || !item || item.deleted || !(item.content instanceof Y.ContentType)) {
-        return;
-      }
-      const isOutput = item.parentSub === 'outputs';
-      for (const entry of entries(item.content.type, isOutput)) {
-        if (!own(entry.item) && (entry.output || restored.ofOthers(entry.item))) {
-          found = true;
-          return;
-        }
-      }
-    })
-  );
-  return found;
+      holds ||= item !== null && !item.deleted && holdsMore(item, step, restored);
+      gone ||= item !== null && item.deleted && isCell(item);
+    });
+    Y.iterateDeletedStructs(transaction, step.deletions, struct => {
+      returns ||= struct instanceof Y.Item && isCell(struct);
+    });
+  });
+  return holds || (gone && returns);
 }
 
 /** Whether something is output, or in one: no undo of typing has to do with it. */
@@ -129,7 +146,7 @@ export function guardUndo(notebook: ISharedNotebook, refused: () => void): void 
   const take = (stack: Stack, pop: () => Step | null): Step | null => {
     const steps = manager[stack];
     for (let step = steps.pop(); step; step = steps.pop()) {
-      if (removesMore(doc, step, restored)) {
+      if (isRefused(doc, step, restored)) {
         refused();
         return null;
       }
@@ -149,13 +166,16 @@ export function guardUndo(notebook: ISharedNotebook, refused: () => void): void 
   const redo = manager.redo.bind(manager);
   manager.undo = () => take('undoStack', undo);
   manager.redo = () => take('redoStack', redo);
-  const keepOutputs = (): void => {
+  const takeIn = (): void => {
     for (const { undoManager } of [notebook, ...notebook.cells]) {
       if (undoManager) {
-        undoManager.deleteFilter = item => !inOutputs(item);
+        // Yjs may have joined what it brought back of several people into one item.
+        undoManager.deleteFilter = item =>
+          !inOutputs(item) && !(undoManager.undoing && item.content instanceof Y.ContentString && restored.ofOthers(item));
+        restored.listen(undoManager);
       }
     }
   };
-  notebook.changed.connect(keepOutputs);
-  keepOutputs();
+  notebook.changed.connect(takeIn);
+  takeIn();
 }

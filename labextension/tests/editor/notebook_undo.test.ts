@@ -185,6 +185,18 @@ describe.each([false, true])('undo of cells (over the whole document: %s)', docu
     expect(sources()).toEqual(['two', 'one bob']);
   });
 
+  it('does not double a cell that another has moved on', () => {
+    add(server, 0, 'one');
+    add(server, 1, 'two');
+    ada.moveCell(0, 1);
+    peers.deliverAll();
+    bob.moveCell(1, 0);
+    peers.deliverAll();
+    ada.undo();
+    expect(refused).toHaveBeenCalledTimes(1);
+    expect(sources()).toEqual(['one', 'two']);
+  });
+
   it('knows another’s text again that came back by an undo', () => {
     add(ada, 0);
     type(bob, 0, 'bob');

@@ -294,21 +294,64 @@ async def test_a_paste_of_two_megabytes_is_refused_and_nothing_is_lost(
 async def test_undo_takes_back_ones_own_typing_only(
     server: JupyterServer, chromium: Browser
 ) -> None:
-    room = await server.room(starter_text="")
+    room = await server.room(starter_text="print('here before')\n")
     code = await server.invite(room["id"])
     ada, bob = await join(chromium, server, code, "Ada"), await join(chromium, server, code, "Bob")
     await ada.page.locator(".cm-content").click()
-    await ada.page.keyboard.type("ada\n")
+    await ada.page.keyboard.press("Control+End")
+    await ada.page.keyboard.type("print('ada')  # her words")
     await same_text(ada.page, bob.page)
-    await bob.page.locator(".cm-content").click()
-    await bob.page.keyboard.press("Control+End")
-    await bob.page.keyboard.type("bob\n")
+    await bob.page.locator(".cm-line").last.click()
+    await bob.page.keyboard.press("Home")
+    await bob.page.keyboard.type("print('bob'); ")
+    await bob.page.keyboard.press("End")
+    await bob.page.keyboard.type(" # his words")
     await same_text(ada.page, bob.page)
-    await ada.page.keyboard.press("Control+z")
+    await saved(ada.page)
+    await ada.page.get_by_test_id("run").click()
+    entry = ada.page.get_by_test_id("run-entry")
+    await expect(entry).to_contain_text("bob", timeout=20_000)
+
+    await ada.page.locator(".cm-content").click()
+    for _ in range(5):
+        await ada.page.keyboard.press("Control+z")
     await expect(bob.page.locator(".cm-content")).not_to_contain_text("ada")
-    assert await same_text(ada.page, bob.page) == "bob\n"
+    left = "print('here before')\nprint('bob');  # his words"
+    assert await same_text(ada.page, bob.page) == left
+    for page in (ada.page, bob.page):
+        await expect(page.get_by_test_id("run-entry")).to_contain_text("bob")
+    for _ in range(5):
+        await ada.page.keyboard.press("Control+y")
+    both = await same_text(ada.page, bob.page)
+    assert "print('bob'); " in both and "print('ada')  # her words" in both
     for window in (ada, bob):
+        assert window.problems == []
         await window.context.close()
+
+
+async def test_who_may_not_type_any_more_cannot_undo(
+    server: JupyterServer, chromium: Browser
+) -> None:
+    room = await server.room(starter_text="")
+    ada = await join(chromium, server, await server.invite(room["id"]), "Ada")
+    await ada.page.locator(".cm-content").click()
+    await ada.page.keyboard.type("typed")
+    await saved(ada.page)
+    people = (await server.host.api("GET", f"rooms/{room['id']}/participants")).json()
+    [person] = [one for one in people["participants"] if one["name"] == "Ada"]
+    path = f"rooms/{room['id']}/participants/{person['id']}"
+    await server.host.api("PATCH", path, {"role": "observer"})
+    await expect(ada.page.get_by_test_id("observer-note")).to_be_visible()
+    await ada.page.keyboard.press("Control+z")
+    assert await text_of(ada.page) == "typed"
+    await server.host.api("PATCH", path, {"role": "member"})
+    await expect(ada.page.get_by_test_id("observer-note")).to_have_count(0)
+    await ada.page.locator(".cm-content").click()
+    await ada.page.keyboard.press("Control+z")
+    await saved(ada.page)
+    assert await text_of(ada.page) == ""
+    assert ada.problems == []
+    await ada.context.close()
 
 
 async def test_wrong_doors_say_why(server: JupyterServer, chromium: Browser) -> None:
@@ -508,6 +551,35 @@ async def test_the_host_and_a_guest_share_a_room_from_jupyterlab(
     await expect(guest.page.get_by_test_id("end-screen")).to_contain_text("closed this room")
     await expect(item).to_have_attribute("data-state", "closed")
     assert guest.problems == []
+    await lab.context.close()
+    await guest.context.close()
+
+
+async def test_undo_in_jupyterlab_keeps_a_cell_that_a_guest_has_typed_into(
+    server: JupyterServer, chromium: Browser
+) -> None:
+    room = await server.room(pad_type="notebook", starter_text="x = 1")
+    lab = await Window.open(chromium)
+    page = lab.page
+    await page.goto(f"{server.url}lab/tree/{room['pad_path']}?token={server.token}&reset")
+    cells = page.locator(".jp-Notebook .jp-CodeCell")
+    await expect(cells.first).to_be_visible(timeout=60_000)
+    await cells.first.locator(".cm-content").click()
+    await page.keyboard.press("Escape")
+    await page.keyboard.press("b")
+    await expect(cells).to_have_count(2)
+    guest = await join(chromium, server, await server.invite(room["id"]), "Ada")
+    await guest.page.locator(".cm-content").nth(1).click()
+    await guest.page.keyboard.type("guest = 2")
+    await expect(cells.nth(1)).to_contain_text("guest = 2")
+    await page.keyboard.press("z")
+    await expect(page.locator(".Toastify__toast", has_text="This was not undone")).to_be_visible()
+    await expect(cells).to_have_count(2)
+    await page.keyboard.press("b")
+    await expect(cells).to_have_count(3)
+    await page.keyboard.press("z")
+    await expect(cells).to_have_count(2)
+    assert await text_of(guest.page) == "x = 1\nguest = 2"
     await lab.context.close()
     await guest.context.close()
 

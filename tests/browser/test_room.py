@@ -56,6 +56,16 @@ async def write(page: Page, code: str) -> None:
     await page.keyboard.insert_text(code)
 
 
+async def paste(page: Page, text: str) -> None:
+    """Paste where the caret is."""
+    await page.evaluate(
+        "text => { const data = new DataTransfer(); data.setData('text/plain', text);"
+        "document.querySelector('.cm-content').dispatchEvent("
+        "new ClipboardEvent('paste', {clipboardData: data, bubbles: true, cancelable: true})); }",
+        text,
+    )
+
+
 def badge(page: Page) -> Locator:
     return page.get_by_test_id("status-badge")
 
@@ -268,17 +278,47 @@ async def test_nothing_is_lost_when_the_server_restarts_while_both_type(
         await window.context.close()
 
 
+@pytest.mark.parametrize("lost", [False, True], ids=["log kept", "log lost"])
+async def test_more_than_one_message_holds_arrives_after_it_was_pasted_offline(
+    own_server: JupyterServer, chromium: Browser, *, lost: bool
+) -> None:
+    server, limit = own_server, 20_000
+    await server.stop()
+    server.options.append(f"--CodepadApp.message_limit_bytes={limit}")
+    await server.start()
+    room = await server.room(starter_text="start = 1\n")
+    code = await server.invite(room["id"])
+    ada = await join(chromium, server, code, "Ada")
+    sizes: list[int] = []
+    ada.page.on(
+        "websocket", lambda line: line.on("framesent", lambda frame: sizes.append(len(frame)))
+    )
+    await ada.page.locator(".cm-content").click()
+    await ada.page.keyboard.press("Control+End")
+    await server.stop()
+    await expect(badge(ada.page)).to_have_attribute("data-status", "offline")
+    if lost:
+        for part in server.home.rglob("updates.sqlite*"):
+            part.unlink()
+    lines = "".join(f"line_{n} = 'é€'\n" for n in range(12_000))
+    await paste(ada.page, lines)
+    await server.start()
+    await expect(badge(ada.page)).to_have_attribute("data-status", "saved", timeout=20_000)
+    assert max(sizes) <= limit < sum(sizes) / 10
+    text = "start = 1\n" + lines
+    await until(lambda: server.pad_file(room).read_text() == text, "the file")
+    reader = await server.host.document(room_id=room["id"]).connect()
+    assert str(reader.text) == text
+    await ada.context.close()
+
+
 async def test_a_paste_of_two_megabytes_is_refused_and_nothing_is_lost(
     server: JupyterServer, chromium: Browser
 ) -> None:
     room = await server.room(starter_text="precious = 1\n")
     ada = await join(chromium, server, await server.invite(room["id"]), "Ada")
     await ada.page.locator(".cm-content").click()
-    await ada.page.evaluate(
-        "() => { const data = new DataTransfer(); data.setData('text/plain', 'x'.repeat(2e6));"
-        "document.querySelector('.cm-content').dispatchEvent("
-        "new ClipboardEvent('paste', {clipboardData: data, bubbles: true, cancelable: true})); }"
-    )
+    await paste(ada.page, "x" * 2_000_000)
     await expect(ada.page.get_by_test_id("toast")).to_contain_text("at most 1.0 MB")
     assert await text_of(ada.page) == "precious = 1\n"
     await ada.page.keyboard.press("Control+End")

@@ -207,7 +207,7 @@ describe('more than the server takes in one message', () => {
     expect(server.text).toBe(WORDS);
     expect(server.sizes.filter(size => size > 1000).length).toBeGreaterThan(10);
     expect(Math.max(...server.sizes)).toBeLessThanOrEqual(2000);
-    expect(seen).toEqual(['offline', 'saved']);
+    expect(seen).toEqual(['offline', 'saving', 'saved']);
     expect(provider.unsaved).toBe(false);
   });
 

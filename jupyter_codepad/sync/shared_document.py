@@ -207,9 +207,10 @@ class SharedDocument:
     def _gather(self, client: SyncClient, content: bytes) -> None:
         """Keep a part of all that a client has: much comes in several frames, the last MISSING."""
         client.parts.append(content)
-        if not client.trusted and self._size_limit is not None:
-            if sum(map(len, client.parts)) > GATHERED_SHARE * self._size_limit:
-                raise DocumentFull("this is more than the document can hold")
+        if client.trusted or self._size_limit is None:
+            return
+        if sum(map(len, client.parts)) > GATHERED_SHARE * self._size_limit:
+            raise DocumentFull("this is more than the document can hold")
 
     def _take_back(self, client: SyncClient, content: bytes) -> None:
         """All that a client has whose history we do not know: the room decides about it."""

@@ -27,6 +27,8 @@ function open(documentWide = false): void {
 }
 
 beforeEach(() => {
+  // @jupyter/ydoc makes cells before it puts them into a document, and Yjs warns each time.
+  vi.spyOn(console, 'warn').mockImplementation(() => undefined);
   refused.mockReset();
   open();
 });

@@ -236,6 +236,16 @@ describe('more than the server takes in one message', () => {
     expect(server.sizes.reduce((sum, size) => sum + size)).toBeLessThan(WORDS.length * 2);
   });
 
+  it('is all still here when the pad is full in between', () => {
+    pasteOffline();
+    server.takes = 5;
+    server.accept();
+    server.socket.end(4413, 'This pad is full.');
+    expect(provider.end).toEqual({ code: 4413, reason: 'This pad is full.' });
+    expect(provider.unsaved).toBe(true);
+    expect(provider.doc.getText('source').toString()).toBe(WORDS);
+  });
+
   it('ends the connection in words when a single value is larger, and the text stays', () => {
     provider = server.connect();
     provider.doc.getArray('cells').insert(0, [{ 'image/png': WORDS }]);

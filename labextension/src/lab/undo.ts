@@ -3,7 +3,7 @@ import type { JupyterFrontEnd, JupyterFrontEndPlugin } from '@jupyterlab/applica
 import { Notification } from '@jupyterlab/apputils';
 import { guardUndo, type ISharedNotebook } from '../editor/notebook_undo';
 
-const REFUSED = 'This was not undone: somebody has written into the cell since, or it has output now.';
+const REFUSED = 'This was not undone: somebody has changed the cell since, or it has output now.';
 const SHOWN_MS = 5000;
 
 export const undoPlugin: JupyterFrontEndPlugin<void> = {

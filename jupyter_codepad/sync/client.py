@@ -43,6 +43,7 @@ class SyncClient:
         "foreign",
         "may_edit",
         "message_limit",
+        "parts",
         "trusted",
         "updates_received",
         "user",
@@ -72,6 +73,7 @@ class SyncClient:
         self.acks_wanted = False
         self.behind: bytes | None = None
         self.foreign: bytes | None = None
+        self.parts: list[bytes] = []
         self.document: SharedDocument | None = None
         self._refused_since = 0.0
 

@@ -41,6 +41,8 @@ SERVER = "server"
 SMALL_UPDATE_BYTES = 1024
 """Updates below this may go a little over the limit: deletions are small."""
 SMALL_UPDATES_SHARE = 4
+GATHERED_SHARE = 2
+"""What a client sends as all that it has may be so many times as large as the document may be."""
 AWARENESS_ENTRIES_LIMIT = 64
 LAB_AWARENESS_ENTRIES_LIMIT = 4096
 """JupyterLab repeats what it has heard of everybody in the room."""
@@ -187,8 +189,10 @@ class SharedDocument:
             check_counts(content)
         client.updates_received += 1
         if client.foreign is not None:
+            self._gather(client, content)
             if step == SyncStep.MISSING:
-                self._take_back(client, content)
+                parts, client.parts = client.parts, []
+                self._take_back(client, merge_updates(*parts) if len(parts) > 1 else content)
         elif content != NOTHING and not self._read_only:
             # What may not be is dropped but counted: the client waits for no acknowledgement.
             if not client.may_edit:
@@ -206,6 +210,14 @@ class SharedDocument:
             client.acks_wanted = True
             self._acks.append(client)
             self._turns.soon(self)
+
+    def _gather(self, client: SyncClient, content: bytes) -> None:
+        """Keep a part of all that a client has: much comes in several frames, the last MISSING."""
+        client.parts.append(content)
+        if client.trusted or self._size_limit is None:
+            return
+        if sum(map(len, client.parts)) > GATHERED_SHARE * self._size_limit:
+            raise DocumentFull("this is more than the document can hold")
 
     def _take_back(self, client: SyncClient, content: bytes) -> None:
         """All that a client has whose history we do not know: the room decides about it."""

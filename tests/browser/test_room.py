@@ -56,6 +56,16 @@ async def write(page: Page, code: str) -> None:
     await page.keyboard.insert_text(code)
 
 
+async def paste(page: Page, text: str) -> None:
+    """Paste where the caret is."""
+    await page.evaluate(
+        "text => { const data = new DataTransfer(); data.setData('text/plain', text);"
+        "document.querySelector('.cm-content').dispatchEvent("
+        "new ClipboardEvent('paste', {clipboardData: data, bubbles: true, cancelable: true})); }",
+        text,
+    )
+
+
 def badge(page: Page) -> Locator:
     return page.get_by_test_id("status-badge")
 
@@ -269,17 +279,47 @@ async def test_nothing_is_lost_when_the_server_restarts_while_both_type(
         await window.context.close()
 
 
+@pytest.mark.parametrize("lost", [False, True], ids=["log kept", "log lost"])
+async def test_more_than_one_message_holds_arrives_after_it_was_pasted_offline(
+    own_server: JupyterServer, chromium: Browser, *, lost: bool
+) -> None:
+    server, limit = own_server, 20_000
+    await server.stop()
+    server.options.append(f"--CodepadApp.message_limit_bytes={limit}")
+    await server.start()
+    room = await server.room(starter_text="start = 1\n")
+    code = await server.invite(room["id"])
+    ada = await join(chromium, server, code, "Ada")
+    sizes: list[int] = []
+    ada.page.on(
+        "websocket", lambda line: line.on("framesent", lambda frame: sizes.append(len(frame)))
+    )
+    await ada.page.locator(".cm-content").click()
+    await ada.page.keyboard.press("Control+End")
+    await server.stop()
+    await expect(badge(ada.page)).to_have_attribute("data-status", "offline")
+    if lost:
+        for part in server.home.rglob("updates.sqlite*"):
+            part.unlink()
+    lines = "".join(f"line_{n} = 'é€'\n" for n in range(12_000))
+    await paste(ada.page, lines)
+    await server.start()
+    await expect(badge(ada.page)).to_have_attribute("data-status", "saved", timeout=20_000)
+    assert max(sizes) <= limit < sum(sizes) / 10
+    text = "start = 1\n" + lines
+    await until(lambda: server.pad_file(room).read_text() == text, "the file")
+    reader = await server.host.document(room_id=room["id"]).connect()
+    assert str(reader.text) == text
+    await ada.context.close()
+
+
 async def test_a_paste_of_two_megabytes_is_refused_and_nothing_is_lost(
     server: JupyterServer, chromium: Browser
 ) -> None:
     room = await server.room(starter_text="precious = 1\n")
     ada = await join(chromium, server, await server.invite(room["id"]), "Ada")
     await ada.page.locator(".cm-content").click()
-    await ada.page.evaluate(
-        "() => { const data = new DataTransfer(); data.setData('text/plain', 'x'.repeat(2e6));"
-        "document.querySelector('.cm-content').dispatchEvent("
-        "new ClipboardEvent('paste', {clipboardData: data, bubbles: true, cancelable: true})); }"
-    )
+    await paste(ada.page, "x" * 2_000_000)
     await expect(ada.page.get_by_test_id("toast")).to_contain_text("at most 1.0 MB")
     assert await text_of(ada.page) == "precious = 1\n"
     await ada.page.keyboard.press("Control+End")
@@ -295,21 +335,64 @@ async def test_a_paste_of_two_megabytes_is_refused_and_nothing_is_lost(
 async def test_undo_takes_back_ones_own_typing_only(
     server: JupyterServer, chromium: Browser
 ) -> None:
-    room = await server.room(starter_text="")
+    room = await server.room(starter_text="print('here before')\n")
     code = await server.invite(room["id"])
     ada, bob = await join(chromium, server, code, "Ada"), await join(chromium, server, code, "Bob")
     await ada.page.locator(".cm-content").click()
-    await ada.page.keyboard.type("ada\n")
+    await ada.page.keyboard.press("Control+End")
+    await ada.page.keyboard.type("print('ada')  # her words")
     await same_text(ada.page, bob.page)
-    await bob.page.locator(".cm-content").click()
-    await bob.page.keyboard.press("Control+End")
-    await bob.page.keyboard.type("bob\n")
+    await bob.page.locator(".cm-line").last.click()
+    await bob.page.keyboard.press("Home")
+    await bob.page.keyboard.type("print('bob'); ")
+    await bob.page.keyboard.press("End")
+    await bob.page.keyboard.type(" # his words")
     await same_text(ada.page, bob.page)
-    await ada.page.keyboard.press("Control+z")
+    await saved(ada.page)
+    await ada.page.get_by_test_id("run").click()
+    entry = ada.page.get_by_test_id("run-entry")
+    await expect(entry).to_contain_text("bob", timeout=20_000)
+
+    await ada.page.locator(".cm-content").click()
+    for _ in range(5):
+        await ada.page.keyboard.press("Control+z")
     await expect(bob.page.locator(".cm-content")).not_to_contain_text("ada")
-    assert await same_text(ada.page, bob.page) == "bob\n"
+    left = "print('here before')\nprint('bob');  # his words"
+    assert await same_text(ada.page, bob.page) == left
+    for page in (ada.page, bob.page):
+        await expect(page.get_by_test_id("run-entry")).to_contain_text("bob")
+    for _ in range(5):
+        await ada.page.keyboard.press("Control+y")
+    both = await same_text(ada.page, bob.page)
+    assert "print('bob'); " in both and "print('ada')  # her words" in both
     for window in (ada, bob):
+        assert window.problems == []
         await window.context.close()
+
+
+async def test_who_may_not_type_any_more_cannot_undo(
+    server: JupyterServer, chromium: Browser
+) -> None:
+    room = await server.room(starter_text="")
+    ada = await join(chromium, server, await server.invite(room["id"]), "Ada")
+    await ada.page.locator(".cm-content").click()
+    await ada.page.keyboard.type("typed")
+    await saved(ada.page)
+    people = (await server.host.api("GET", f"rooms/{room['id']}/participants")).json()
+    [person] = [one for one in people["participants"] if one["name"] == "Ada"]
+    path = f"rooms/{room['id']}/participants/{person['id']}"
+    await server.host.api("PATCH", path, {"role": "observer"})
+    await expect(ada.page.get_by_test_id("observer-note")).to_be_visible()
+    await ada.page.keyboard.press("Control+z")
+    assert await text_of(ada.page) == "typed"
+    await server.host.api("PATCH", path, {"role": "member"})
+    await expect(ada.page.get_by_test_id("observer-note")).to_have_count(0)
+    await ada.page.locator(".cm-content").click()
+    await ada.page.keyboard.press("Control+z")
+    await saved(ada.page)
+    assert await text_of(ada.page) == ""
+    assert ada.problems == []
+    await ada.context.close()
 
 
 async def test_wrong_doors_say_why(server: JupyterServer, chromium: Browser) -> None:
@@ -509,6 +592,35 @@ async def test_the_host_and_a_guest_share_a_room_from_jupyterlab(
     await expect(guest.page.get_by_test_id("end-screen")).to_contain_text("closed this room")
     await expect(item).to_have_attribute("data-state", "closed")
     assert guest.problems == []
+    await lab.context.close()
+    await guest.context.close()
+
+
+async def test_undo_in_jupyterlab_keeps_a_cell_that_a_guest_has_typed_into(
+    server: JupyterServer, chromium: Browser
+) -> None:
+    room = await server.room(pad_type="notebook", starter_text="x = 1")
+    lab = await Window.open(chromium)
+    page = lab.page
+    await page.goto(f"{server.url}lab/tree/{room['pad_path']}?token={server.token}&reset")
+    cells = page.locator(".jp-Notebook .jp-CodeCell")
+    await expect(cells.first).to_be_visible(timeout=60_000)
+    await cells.first.locator(".cm-content").click()
+    await page.keyboard.press("Escape")
+    await page.keyboard.press("b")
+    await expect(cells).to_have_count(2)
+    guest = await join(chromium, server, await server.invite(room["id"]), "Ada")
+    await guest.page.locator(".cm-content").nth(1).click()
+    await guest.page.keyboard.type("guest = 2")
+    await expect(cells.nth(1)).to_contain_text("guest = 2")
+    await page.keyboard.press("z")
+    await expect(page.locator(".Toastify__toast", has_text="This was not undone")).to_be_visible()
+    await expect(cells).to_have_count(2)
+    await page.keyboard.press("b")
+    await expect(cells).to_have_count(3)
+    await page.keyboard.press("z")
+    await expect(cells).to_have_count(2)
+    assert await text_of(guest.page) == "x = 1\nguest = 2"
     await lab.context.close()
     await guest.context.close()
 

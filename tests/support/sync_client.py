@@ -35,7 +35,10 @@ async def until(condition: Callable[[], Any], what: str, seconds: float = DEADLI
 
 
 class SyncClient:
-    """Connects, syncs, types, and comes back with the same document after a loss."""
+    """Connects, syncs, types, and comes back with the same document after a loss.
+
+    ``in_parts``: tells what it has in many frames, as for more than the server takes in one.
+    """
 
     def __init__(self, url: str, headers: dict[str, str], ydoc: Doc[Any] | None = None) -> None:
         self.url = url
@@ -52,6 +55,8 @@ class SyncClient:
         self.close_reason: str | None = None
         self.events: list[dict[str, Any]] = []
         self.awareness: dict[int, dict[str, Any]] = {}
+        self.in_parts = False
+        self._history: list[bytes] = []
         self._clock = 0
         self._reader: asyncio.Task[None] | None = None
         self._applying = False
@@ -114,9 +119,16 @@ class SyncClient:
             await self._reader
 
     def _changed(self, event: Any) -> None:
+        self._history.append(event.update)
         if not self._applying and self.greeted:
             self.sent += 1
             self._send(sync_frame(SyncStep.UPDATE, event.update))
+
+    def _missing(self, state: bytes) -> list[bytes]:
+        """What a state lacks, in the parts in which it is sent."""
+        if not self.in_parts:
+            return [self.ydoc.get_update(state)]
+        return [*self._history, self.ydoc.get_update(self.ydoc.get_state())]
 
     def _send(self, frame: bytes) -> None:
         if self.socket is None:
@@ -144,9 +156,12 @@ class SyncClient:
         if kind == Kind.SYNC:
             step, content = reader.var_uint(), reader.var_bytes()
             if step == SyncStep.STATE:
-                self.sent += 1
                 self.greeted = True
-                self._send(sync_frame(SyncStep.MISSING, self.ydoc.get_update(content)))
+                *parts, last = self._missing(content)
+                self.sent += len(parts) + 1
+                for part in parts:
+                    self._send(sync_frame(SyncStep.UPDATE, part))
+                self._send(sync_frame(SyncStep.MISSING, last))
                 return
             self._applying = True
             self.ydoc.apply_update(content)

@@ -149,6 +149,19 @@ async def test_a_full_pad_refuses_more_text_but_not_deletions(server: JupyterSer
     await until(lambda: bob.durable, "the deletion on disk")
 
 
+async def test_a_history_in_parts_may_not_be_larger_than_a_pad(server: JupyterServer) -> None:
+    room = await server.room(starter_text="start\n")
+    ada = (await server.guest(room["id"], "Ada")).document()
+    ada.in_parts = True
+    for _ in range(5):
+        ada.type("x" * 900_000)
+    await ada.connect()
+    await until(lambda: ada.closed, "the end")
+    assert ada.close_code == 4413
+    bob = await (await server.guest(room["id"], "Bob")).document().connect()
+    assert str(bob.text) == "start\n"
+
+
 @pytest.mark.parametrize("how", ["restart", "kill9"])
 async def test_nothing_typed_around_a_restart_is_lost(own_server: JupyterServer, how: str) -> None:
     room = await own_server.room(starter_text="start\n")

@@ -226,6 +226,30 @@ async def test_the_log_is_lost_and_an_old_client_comes_back(
 
 
 @pytest.mark.parametrize("road", ROADS)
+@pytest.mark.parametrize("lost", [False, True])
+async def test_an_old_client_comes_back_with_much_in_many_frames(
+    quick: JupyterServer, road: str, *, lost: bool
+) -> None:
+    place = await Place.make(quick, road)
+    old = await place.open()
+    old.in_parts = True
+    old.type("typed\n")
+    await until(lambda: place.file.read_text() == START + "typed\n", "the file")
+    await quick.stop()
+    await until(lambda: old.closed, "the end of the line")
+    if lost:
+        place.forget_log()
+    lines = [f"offline {n}\n" for n in range(20)]
+    for line in lines:
+        old.type(line)
+    await quick.start()
+    await agree(place, old, text=START + "typed\n" + "".join(lines))
+    if road == "room page":
+        await until(lambda: old.durable, "all of it on disk")
+    assert await place.conflict() is None
+
+
+@pytest.mark.parametrize("road", ROADS)
 async def test_the_log_is_lost_and_both_old_clients_have_typed(
     quick: JupyterServer, road: str
 ) -> None:

@@ -28,11 +28,12 @@ import {
 import { tags } from '@lezer/highlight';
 import { yCollab, yUndoManagerKeymap } from 'y-codemirror.next';
 import type { Awareness } from 'y-protocols/awareness';
-import * as Y from 'yjs';
+import type * as Y from 'yjs';
 import type { FollowModel } from '../people/follow';
 import { carets } from './carets';
 import { following } from './following';
 import { sizeLimit } from './limit';
+import { OwnUndo } from './undo';
 
 const TYPING_MS = 3000;
 
@@ -58,6 +59,7 @@ export interface IEditorOptions {
 /** An editor whose owner may be allowed to type, or not any more, while it is open. */
 export interface IPadEditor {
   view: EditorView;
+  undoManager: OwnUndo;
   setReadOnly: (readOnly: boolean) => void;
 }
 
@@ -156,8 +158,7 @@ const typeOver = EditorView.domEventHandlers({
 export function createEditor(options: IEditorOptions): IPadEditor {
   const { text, awareness } = options;
   const changeable = new Compartment();
-  // Undo is one's own: it only knows what this editor has typed.
-  const undoManager = new Y.UndoManager(text, { captureTimeout: 500 });
+  const undoManager = new OwnUndo(text, () => !view.state.readOnly);
   const run = (advance: boolean): boolean => {
     options.onRun(advance);
     return true;
@@ -202,12 +203,13 @@ export function createEditor(options: IEditorOptions): IPadEditor {
     carets(text, awareness),
     options.follow ? following(text, awareness, options.follow) : []
   ];
-  const view = new EditorView({
+  const view: EditorView = new EditorView({
     parent: options.parent,
     state: EditorState.create({ doc: text.toString(), extensions })
   });
   return {
     view,
+    undoManager,
     setReadOnly: readOnly => view.dispatch({ effects: changeable.reconfigure(rights(options, readOnly)) })
   };
 }

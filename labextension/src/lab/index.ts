@@ -2,5 +2,6 @@
 import { conflictsPlugin } from './conflicts';
 import { roomsPlugin } from './rooms';
 import { runsPlugin } from './runs';
+import { undoPlugin } from './undo';
 
-export default [roomsPlugin, runsPlugin, conflictsPlugin];
+export default [roomsPlugin, runsPlugin, conflictsPlugin, undoPlugin];

@@ -35,12 +35,10 @@ export function EndScreen(props: {
       {props.unsaved && props.text !== undefined && (
         <>
           <p role="alert">Your last changes did not reach the server. This is the text as you saw it:</p>
-          <textarea readOnly value={props.text} aria-label="Your text" rows={12} />
+          <KeptText text={props.text} />
         </>
       )}
-      {!props.unsaved && props.text !== undefined && props.again && (
-        <textarea readOnly value={props.text} aria-label="Your text" rows={12} />
-      )}
+      {!props.unsaved && props.text !== undefined && props.again && <KeptText text={props.text} />}
       {props.back && (
         <a className="cp-button cp-primary" href={props.back}>
           Join again
@@ -52,5 +50,25 @@ export function EndScreen(props: {
         </button>
       )}
     </main>
+  );
+}
+
+/** A text that is nowhere but on this page: to be copied, or saved as a file. */
+function KeptText(props: { text: string }): JSX.Element {
+  const save = (): void => {
+    const link = document.createElement('a');
+    link.href = URL.createObjectURL(new Blob([props.text], { type: 'text/plain' }));
+    link.download = 'pad.txt';
+    link.click();
+  };
+  return (
+    <>
+      <textarea readOnly value={props.text} aria-label="Your text" rows={12} />
+      <p>
+        <button className="cp-button" data-testid="save-text" onClick={save}>
+          Save as a file
+        </button>
+      </p>
+    </>
   );
 }

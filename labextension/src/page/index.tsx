@@ -10,7 +10,11 @@ import './page.css';
 const element = document.getElementById('codepad-config');
 const config = JSON.parse(element?.textContent ?? '{}') as IPageConfig;
 
-const pad = new Provider({ url: documentUrl(config.baseUrl, config.roomId, 'pad'), news: true });
+const pad = new Provider({
+  url: documentUrl(config.baseUrl, config.roomId, 'pad'),
+  news: true,
+  limitBytes: config.limits.message_bytes
+});
 const runs = new Provider({ url: documentUrl(config.baseUrl, config.roomId, 'runs') });
 const model = new PageModel(config, pad, runs);
 

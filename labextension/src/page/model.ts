@@ -203,8 +203,11 @@ export class PageModel {
 
   /** The server's operators see how long changes take for people, not only for the server. */
   private _tellLatency(): void {
+    if (this.pad.status !== 'saved' && this.pad.status !== 'saving') {
+      return; // there is nobody to tell
+    }
     const milliseconds = this.pad.takeLatencies().map(time => Math.min(time, LATENCY_LIMIT_MS));
-    if (milliseconds.length > 0 && this.pad.status !== 'ended') {
+    if (milliseconds.length > 0) {
       // Nobody waits for it, and nobody misses it.
       this.api.request('POST', `rooms/${this.config.roomId}/latency`, { milliseconds }).catch(() => undefined);
     }

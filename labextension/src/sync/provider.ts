@@ -9,12 +9,14 @@ import * as encoding from 'lib0/encoding';
 import * as awarenessProtocol from 'y-protocols/awareness';
 import * as syncProtocol from 'y-protocols/sync';
 import * as Y from 'yjs';
+import { pieces } from './pieces';
 
 export const SYNC = 0;
 export const AWARENESS = 1;
 export const ACK = 100;
 export const EVENT = 101;
 
+const HEAD_BYTES = 16; // of a frame, before the update in it
 const SILENCE_MS = 45_000;
 const SAMPLE_MS = 1000;
 const SAMPLES_KEPT = 200;
@@ -48,6 +50,8 @@ export interface IProviderOptions {
   doc?: Y.Doc;
   /** Whether the server sends news of the room on this socket: rights, people, the lobby. */
   news?: boolean;
+  /** The largest message that the server takes; larger updates are sent in pieces. */
+  limitBytes?: number;
   /** More of the query, such as a token. */
   query?: Record<string, string>;
   makeSocket?: (url: string) => WebSocket;
@@ -75,6 +79,7 @@ export class Provider {
   private _silenceTimer: ReturnType<typeof setTimeout> | undefined;
   private _disposed = false;
   private readonly _url: string;
+  private readonly _limit: number;
   private readonly _makeSocket: (url: string) => WebSocket;
   private readonly _statusChanged = new Signal<this, SyncStatus>(this);
   private readonly _syncedOnce = new Signal<this, void>(this);
@@ -85,6 +90,7 @@ export class Provider {
     this.awareness = new awarenessProtocol.Awareness(this.doc);
     const query = new URLSearchParams({ acks: '1', ...(options.news ? { news: '1' } : {}), ...options.query });
     this._url = `${options.url}?${query.toString()}`;
+    this._limit = (options.limitBytes ?? Infinity) - HEAD_BYTES;
     this._makeSocket = options.makeSocket ?? (url => new WebSocket(url));
     this.doc.on('update', this._onUpdate);
     this.awareness.on('update', this._onAwareness);
@@ -250,15 +256,16 @@ export class Provider {
   }
 
   private _receiveSync(decoder: decoding.Decoder): void {
-    const reply = encoding.createEncoder();
-    encoding.writeVarUint(reply, SYNC);
-    const step = syncProtocol.readSyncMessage(decoder, reply, this.doc, this);
+    const step = decoding.readVarUint(decoder);
     if (step === syncProtocol.messageYjsSyncStep1) {
       this._greeted = true;
       this._unsent = false;
-      this._sent += 1;
-      this._socket?.send(encoding.toUint8Array(reply));
-    } else if (step === syncProtocol.messageYjsSyncStep2) {
+      const state = decoding.readVarUint8Array(decoder);
+      this._sendUpdate(Y.encodeStateAsUpdate(this.doc, state), syncProtocol.messageYjsSyncStep2);
+    } else {
+      syncProtocol.readUpdate(decoder, this.doc, this);
+    }
+    if (step === syncProtocol.messageYjsSyncStep2) {
       this._synced = true;
       this._attempt = 0;
       if (!this._everSynced) {
@@ -267,6 +274,22 @@ export class Provider {
       }
     }
     this._updateStatus();
+  }
+
+  /** In as many frames as it takes. The last one is of the kind given: then all is there. */
+  private _sendUpdate(update: Uint8Array, kind: number): void {
+    const parts = pieces(update, this._limit);
+    this._sent += parts.length;
+    if (kind === syncProtocol.messageYjsUpdate) {
+      this._measureSend();
+    }
+    parts.forEach((part, index) => {
+      const encoder = encoding.createEncoder();
+      encoding.writeVarUint(encoder, SYNC);
+      encoding.writeVarUint(encoder, index === parts.length - 1 ? kind : syncProtocol.messageYjsUpdate);
+      encoding.writeVarUint8Array(encoder, part);
+      this._socket?.send(encoding.toUint8Array(encoder));
+    });
   }
 
   private _updateStatus(): void {
@@ -296,12 +319,7 @@ export class Provider {
       this._unsent = true; // the answer to the server's next greeting carries it
       return;
     }
-    const encoder = encoding.createEncoder();
-    encoding.writeVarUint(encoder, SYNC);
-    syncProtocol.writeUpdate(encoder, update);
-    this._sent += 1;
-    this._measureSend();
-    this._socket.send(encoding.toUint8Array(encoder));
+    this._sendUpdate(update, syncProtocol.messageYjsUpdate);
     this._updateStatus();
   };
 

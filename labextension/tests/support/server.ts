@@ -61,6 +61,12 @@ export class FakeServer {
   acknowledging = true;
   /** Of an observer, updates are counted but not applied. */
   mayEdit = true;
+  /** The largest message that is taken; a larger one closes with 1009. */
+  limitBytes = Infinity;
+  /** How many more updates are taken before the line falls silent. */
+  takes = Infinity;
+  /** How large the messages were. */
+  readonly sizes: number[] = [];
   private readonly _received = new Map<FakeSocket, number>();
 
   readonly makeSocket = (url: string): WebSocket => {
@@ -88,6 +94,11 @@ export class FakeServer {
   }
 
   receive(socket: FakeSocket, frame: Uint8Array): void {
+    this.sizes.push(frame.length);
+    if (frame.length > this.limitBytes) {
+      socket.end(1009, 'That is more than can be sent at once.');
+      return;
+    }
     const decoder = decoding.createDecoder(frame);
     const kind = decoding.readVarUint(decoder);
     if (kind === AWARENESS) {
@@ -104,6 +115,10 @@ export class FakeServer {
       });
       return;
     }
+    if (this.takes <= 0) {
+      return;
+    }
+    this.takes -= 1;
     if (this.mayEdit) {
       Y.applyUpdate(this.doc, content);
     }
@@ -147,6 +162,7 @@ export class FakeServer {
 
   /** A provider whose handshake has just begun. */
   provider(): Provider {
-    return new Provider({ url: 'ws://codepad.test/pad/sync', makeSocket: this.makeSocket });
+    const limitBytes = this.limitBytes;
+    return new Provider({ url: 'ws://codepad.test/pad/sync', limitBytes, makeSocket: this.makeSocket });
   }
 }

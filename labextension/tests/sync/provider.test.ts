@@ -186,6 +186,76 @@ describe('a broken connection', () => {
   });
 });
 
+describe('more than the server takes in one message', () => {
+  const WORDS = 'words '.repeat(5_000);
+
+  beforeEach(() => {
+    server.limitBytes = 2000;
+  });
+
+  function pasteOffline(): void {
+    provider = server.connect();
+    server.socket.end(1006);
+    type(WORDS);
+    vi.advanceTimersByTime(400);
+  }
+
+  it('arrives when it was typed offline, and is saved when all of it is', () => {
+    pasteOffline();
+    const seen = statuses();
+    server.accept();
+    expect(server.text).toBe(WORDS);
+    expect(server.sizes.filter(size => size > 1000).length).toBeGreaterThan(10);
+    expect(Math.max(...server.sizes)).toBeLessThanOrEqual(2000);
+    expect(seen).toEqual(['offline', 'saving', 'saved']);
+    expect(provider.unsaved).toBe(false);
+  });
+
+  it('arrives when it was pasted at once', () => {
+    provider = server.connect();
+    server.acknowledging = false;
+    type(WORDS);
+    expect(provider.status).toBe('saving');
+    server.acknowledge();
+    expect(server.text).toBe(WORDS);
+    expect(provider.status).toBe('saved');
+  });
+
+  it('is not saved while a part is not', () => {
+    pasteOffline();
+    server.takes = 5;
+    server.accept();
+    expect(provider.status).toBe('saving');
+    expect(provider.unsaved).toBe(true);
+    server.socket.end(1006);
+    server.takes = Infinity;
+    vi.advanceTimersByTime(1000);
+    server.accept();
+    expect(server.text).toBe(WORDS);
+    expect(provider.status).toBe('saved');
+    expect(server.sizes.reduce((sum, size) => sum + size)).toBeLessThan(WORDS.length * 2);
+  });
+
+  it('is all still here when the pad is full in between', () => {
+    pasteOffline();
+    server.takes = 5;
+    server.accept();
+    server.socket.end(4413, 'This pad is full.');
+    expect(provider.end).toEqual({ code: 4413, reason: 'This pad is full.' });
+    expect(provider.unsaved).toBe(true);
+    expect(provider.doc.getText('source').toString()).toBe(WORDS);
+  });
+
+  it('ends the connection in words when a single value is larger, and the text stays', () => {
+    provider = server.connect();
+    provider.doc.getArray('cells').insert(0, [{ 'image/png': WORDS }]);
+    type('typed');
+    expect(provider.end?.code).toBe(1009);
+    expect(provider.unsaved).toBe(true);
+    expect(provider.doc.getText('source').toString()).toBe('typed');
+  });
+});
+
 describe('the end', () => {
   const FINAL = [1009, 4400, 4401, 4403, 4404, 4410, 4411, 4412, 4413, 4425];
 

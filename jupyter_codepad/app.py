@@ -372,7 +372,7 @@ class CodepadApp(CodepadSettings):
         """Tell everybody who can choose that there are two versions, or none any more."""
         for client in document.shared.clients:
             client.tell_conflict()
-        data = {"path": document.path, "open": document.conflict is not None}
+        data = {"path": document.path, "open": document.conflicts.first is not None}
         self._events.emit(schema_id=CONFLICT_SCHEMA, data=data)
 
 

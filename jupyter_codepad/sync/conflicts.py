@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import secrets
-from dataclasses import asdict, dataclass
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Any
@@ -79,6 +80,59 @@ class Conflict:
             "theirs": sides[1][:SHOWN_CHARACTERS],
             "truncated": max(map(len, sides)) > SHOWN_CHARACTERS,
         }
+
+
+class Conflicts:
+    """What there is to choose in a document: between it and its file, and between it and clients.
+
+    At most one of each: what one more client brings is added to what others have brought, and of
+    the file's versions the last one counts. ``keep``: writes all of them down, before what is
+    written later; ``told``: called when there is a new one, or one less.
+    """
+
+    def __init__(self, *, keep: Callable[[list[dict[str, Any]]], None], told: Callable[[], None]):
+        self._keep = keep
+        self._told = told
+        self._all: dict[Reason, Conflict] = {}
+
+    def restore(self, stored: list[dict[str, Any]]) -> None:
+        """Those that were written down."""
+        self._all = {conflict.reason: conflict for conflict in map(Conflict.of, stored)}
+
+    @property
+    def first(self) -> Conflict | None:
+        """The one to choose about now."""
+        return self._all.get(Reason.FILE_CHANGED) or self._all.get(Reason.OLD_CLIENT)
+
+    @property
+    def with_file(self) -> Conflict | None:
+        """The one with the file, which is not written until somebody has chosen."""
+        return self._all.get(Reason.FILE_CHANGED)
+
+    def find(self, conflict_id: str) -> Conflict:
+        """The one with an id. Raises ``errors.Conflict`` when somebody has chosen already."""
+        if self.first is None or self.first.id != conflict_id:
+            raise conflict_over()
+        return self.first
+
+    def add(self, conflict: Conflict) -> None:
+        """One more to choose about."""
+        known = self._all.get(conflict.reason)
+        if known is not None and conflict.reason is Reason.OLD_CLIENT:
+            names = dict.fromkeys(name for name in (known.who, conflict.who) if name)
+            both = merge(None, known.theirs, conflict.theirs)[0]
+            conflict = replace(conflict, theirs=both, who=", ".join(names))
+        self._all[conflict.reason] = conflict
+        self._changed()
+
+    def settled(self, reason: Reason) -> None:
+        """Somebody has chosen, or there is nothing to choose any more."""
+        if self._all.pop(reason, None) is not None:
+            self._changed()
+
+    def _changed(self) -> None:
+        self._keep([conflict.stored() for conflict in self._all.values()])
+        self._told()
 
 
 def conflict_over() -> ConflictError:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -70,6 +71,7 @@ def emptied(file_type: str, state: bytes) -> bytes:
     document = built(file_type, [state])
     ydoc = document.ydoc
     with ydoc.transaction():
+        ydoc.get(MARK, type=Map).clear()
         if isinstance(document, YNotebook):
             ydoc.get("cells", type=Array).clear()
         else:
@@ -102,13 +104,30 @@ def outside_change(
     alike = [likeness(base, content) for base in started]
     # Of equals the newest: max() returns the first, so look from the end.
     base = started[max(reversed(range(len(started))), key=alike.__getitem__)]
+    conflicts = False
+
+    def merged(mine: Content) -> Content:
+        nonlocal conflicts
+        result, conflicts = merge(base, mine, content)
+        return mine if conflicts else result
+
+    update = changed(file_type, state, merged)
+    return OutsideChange(base, None if conflicts else update)
+
+
+def changed(file_type: str, state: bytes, change: Callable[[Content], Content]) -> bytes:
+    """The Yjs update that turns a document's content into another.
+
+    ``state``: the whole document, as it may not be any more when the update is applied: what was
+    typed since then stays. Slow for large documents: call it in a thread.
+    """
     document = built(file_type, [state])
-    merged, conflict = merge(base, document.get(), content)
-    if conflict:
-        return OutsideChange(base, None)
     before = document.ydoc.get_state()
-    set_content(document, merged)
-    return OutsideChange(base, bytes(document.ydoc.get_update(before)))
+    mine = document.get()
+    wanted = change(mine)
+    if wanted != mine:
+        set_content(document, wanted)
+    return bytes(document.ydoc.get_update(before))
 
 
 @dataclass(frozen=True)
@@ -117,32 +136,53 @@ class Meeting:
 
     ``update``: brings theirs into ours without doubling anything; ``theirs_emptied``: brings a
     client from its own history to ours; ``ours_went``: whether our content gave way to theirs;
-    ``apart``: the content that gave way, when it has something that the other has not.
+    ``apart``: the content that gave way, when it has something that the other has not; ``gone``:
+    the histories that gave way, and ``content``, what they held.
     """
 
     update: bytes
     theirs_emptied: bytes
-    ours_went: bool
-    apart: Content | None
+    ours_went: bool = False
+    apart: Content | None = None
+    gone: frozenset[int] = frozenset()
+    content: Content = ""
 
 
-def meet(file_type: str, ours: bytes, theirs: bytes, *, untouched: bool) -> Meeting:
+def meet(
+    file_type: str,
+    ours: bytes,
+    theirs: bytes,
+    *,
+    untouched: bool,
+    known: Mapping[int, Content] | None = None,
+) -> Meeting:
     """Bring together two whole documents, neither of which knows the history of the other.
 
     That is so when the update log was lost and ours was made from the file again. Merged as they
     are, two histories of one text double it: so the content of one is deleted in the same update.
-    Theirs is newer when nobody has touched ours since (``untouched``).
+    Theirs is newer when nobody has touched ours since (``untouched``). ``known``: what histories
+    held that gave way before; one more client with such a history may have nothing new.
     """
     document = built(file_type, [theirs])
+    marks = frozenset(histories(document.ydoc))
+    if not marks:  # it has only typed before it was greeted
+        return Meeting(theirs, theirs)
     theirs_emptied = emptied(file_type, theirs)
-    if not histories(document.ydoc):  # it has only typed before it was greeted
-        return Meeting(theirs, theirs, False, None)
-    mine, other = built(file_type, [ours]).get(), document.get()
+    live = built(file_type, [ours])
+    mine, other = live.get(), document.get()
     if mine == other:
-        return Meeting(theirs_emptied, theirs_emptied, False, None)
-    if not untouched:
-        needed = merge(None, mine, other)[0] != mine
-        return Meeting(theirs_emptied, theirs_emptied, False, other if needed else None)
-    needed = merge(None, other, mine)[0] != other
-    update = merge_updates(emptied(file_type, ours), theirs)
-    return Meeting(update, theirs_emptied, True, mine if needed else None)
+        return Meeting(theirs_emptied, theirs_emptied, gone=marks, content=other)
+    if untouched:
+        needed = merge(None, other, mine)[0] != other
+        update = merge_updates(emptied(file_type, ours), theirs)
+        gone = frozenset(histories(live.ydoc))
+        return Meeting(update, theirs_emptied, True, mine if needed else None, gone, mine)
+    before = next((known[mark] for mark in marks if mark in known), None) if known else None
+    if before is not None and merge(None, before, other)[0] == before:
+        return Meeting(theirs_emptied, theirs_emptied, gone=marks, content=before)
+    merged, clash = merge(None, mine, other)
+    update = theirs_emptied
+    if not clash:
+        update = merge_updates(update, changed(file_type, ours, lambda _: merged))
+    apart = other if clash else None
+    return Meeting(update, theirs_emptied, apart=apart, gone=marks, content=other)

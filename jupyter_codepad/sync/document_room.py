@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 from contextlib import suppress
+from functools import partial
 from logging import Logger
 from typing import Any
 
@@ -18,9 +19,8 @@ from jupyter_ydoc.yunicode import YUnicode
 from pycrdt import Text, UndoManager
 
 from .client import SyncClient
-from .conflicts import Conflict, Keep, Reason, conflict_over
-from .content import content_hash, first_history, histories, meet, outside_change
-from .editing import set_content
+from .conflicts import Conflict, Conflicts, Keep, Reason
+from .content import changed, content_hash, first_history, histories, meet, outside_change
 from .files import Files, SaveClock, put_back
 from .merge import Content
 from .shared_document import SharedDocument
@@ -29,6 +29,7 @@ from .turns import Turns
 from .update_log import LoadedDocument, UpdateLog
 
 SAVE_RETRY_SECONDS = 5.0
+GONE_KEPT = 8  # histories that gave way to others, and what they held
 LONG_TAIL = 500  # updates after the last checkpoint, from which loading makes a new one
 
 
@@ -85,12 +86,14 @@ class DocumentRoom(StockDocumentRoom):  # type: ignore[misc]
             tidy=self._tidy,
         )
         self.shared.returned = self._returned
-        self.conflict: Conflict | None = None
+        self.conflicts = Conflicts(
+            keep=partial(update_log.note_conflicts, room_id), told=partial(told, self)
+        )
+        self._gone: dict[int, Content] = {}
         self._files = files
         self._last_path = str(file.path)
         files.watch(self)
         self._check_file = check_file
-        self._told = told
         self._loading: asyncio.Task[None] | None = None
         self._save_lock = asyncio.Lock()
         self._clock = SaveClock(save_delay, self._save_is_due)
@@ -172,8 +175,7 @@ class DocumentRoom(StockDocumentRoom):  # type: ignore[misc]
             self.ydoc.apply_update(update)
         self.shared.start(unlogged=self._unlogged)
         if loaded.updates:
-            if loaded.conflict is not None:
-                self.conflict = Conflict.of(loaded.conflict)
+            self.conflicts.restore(loaded.conflicts)
             await self._reconcile(model["content"], loaded)
             if len(loaded.updates) > LONG_TAIL:
                 self.make_checkpoint()
@@ -266,7 +268,7 @@ class DocumentRoom(StockDocumentRoom):  # type: ignore[misc]
         """
         async with self._save_lock:
             self._clock.stop()
-            if self._finished or self._file_kept_apart:
+            if self._finished or self.conflicts.with_file is not None:
                 return
             content = self.content()
             now_hash = content_hash(content)
@@ -316,10 +318,6 @@ class DocumentRoom(StockDocumentRoom):  # type: ignore[misc]
         self.log.error(message)
         self._emit(LogLevel.ERROR, None, message)
 
-    @property
-    def _file_kept_apart(self) -> bool:
-        return self.conflict is not None and self.conflict.reason is Reason.FILE_CHANGED
-
     async def _note_saved(self, now_hash: str) -> None:
         await self._update_log.note_save(self._room_id, now_hash, confirmed=True)
         self._saved_hash = now_hash
@@ -364,14 +362,17 @@ class DocumentRoom(StockDocumentRoom):  # type: ignore[misc]
         disk_hash = content_hash(content)
         if disk_hash == content_hash(self.content()):
             await self._note_same(disk_hash)
-            await self._settle_if_file()
+            self.conflicts.settled(Reason.FILE_CHANGED)
             return
-        if self.conflict is not None and self.conflict.hash == disk_hash:
+        kept = self.conflicts.with_file
+        if kept is not None and (kept.hash == disk_hash or kept.base is None):
             self._saved_hash = disk_hash
+            if kept.hash != disk_hash:  # with nothing known of how it began, nothing can be merged
+                self.conflicts.add(Conflict.now(kept.reason, content, base=None, hash=disk_hash))
             return
         if loaded.wrote(disk_hash):
             self._saved_hash = disk_hash  # a state of our own: the file is just behind
-            await self._settle_if_file()
+            self.conflicts.settled(Reason.FILE_CHANGED)
             return
         bases = await self._update_log.bases(self._room_id, loaded)
         change = await asyncio.to_thread(
@@ -379,7 +380,7 @@ class DocumentRoom(StockDocumentRoom):  # type: ignore[misc]
         )
         self._saved_hash = disk_hash
         if change.update is None:
-            await self._set_conflict(
+            self.conflicts.add(
                 Conflict.now(Reason.FILE_CHANGED, content, base=change.base, hash=disk_hash)
             )
             return
@@ -387,59 +388,58 @@ class DocumentRoom(StockDocumentRoom):  # type: ignore[misc]
         await self._update_log.note_outside(self._room_id, disk_hash, content, change.update)
         self.ydoc.apply_update(change.update)
         self.shared.flush()
-        await self._settle_if_file()
+        self.conflicts.settled(Reason.FILE_CHANGED)
         self._emit(LogLevel.INFO, "overwrite", "The file was changed outside; merged.")
-
-    async def _set_conflict(self, conflict: Conflict | None) -> None:
-        self.conflict = conflict
-        stored = conflict.stored() if conflict is not None else None
-        await self._update_log.note_conflict(self._room_id, stored)
-        self._told(self)
-
-    async def _settle_if_file(self) -> None:
-        """A conflict with the file is over when the file is something else again."""
-        if self._file_kept_apart:
-            await self._set_conflict(None)
 
     async def settle(self, conflict_id: str, keep: Keep) -> None:
         """Go on with one of two versions, or both. Raises ``errors.Conflict`` when that is over."""
         async with self._save_lock:
-            conflict = self.conflict
-            if conflict is None or conflict.id != conflict_id:
-                raise conflict_over()
-            mine = self.content()
-            wanted = await asyncio.to_thread(conflict.settled, keep, mine)
-            self.conflict = None
-            if wanted != mine:
-                set_content(self._document, wanted)
-            await self.shared.durable()
+            conflict = self.conflicts.find(conflict_id)
+            self.shared.flush()
+            update = await asyncio.to_thread(
+                changed, self._file_type, self.ydoc.get_update(), partial(conflict.settled, keep)
+            )
+            self.conflicts.find(conflict_id)
+            self.ydoc.apply_update(update)
+            self.shared.flush()
             if conflict.reason is Reason.FILE_CHANGED:
                 other = conflict.hash, conflict.theirs
                 await self._update_log.note_outside(self._room_id, *other, None)
-            await self._set_conflict(None)
+            self.conflicts.settled(conflict.reason)
+            await self.shared.durable()
         self._clock.within(0)
 
     # -- who comes back with a history that is not ours -------------------------------------------
 
     def _returned(self, client: SyncClient, state: bytes) -> bytes | None:
         """Bring together what a client has and what we have; returns what only it needs."""
-        meeting = meet(self._file_type, self.ydoc.get_update(), state, untouched=self._untouched)
+        alone = all(one is client or one.foreign is not None for one in self.clients)
+        meeting = meet(
+            self._file_type,
+            self.ydoc.get_update(),
+            state,
+            untouched=self._untouched and alone,
+            known=self._gone,
+        )
         if not client.may_edit:
             return meeting.theirs_emptied
-        self.ydoc.apply_update(meeting.update)
-        self.shared.histories |= histories(self.ydoc)
-        if meeting.apart is not None:
+        if meeting.apart is not None:  # noted first, so that it is not forgotten in a crash
             self._keep_apart(client, meeting.apart, meeting.ours_went)
+        self.ydoc.apply_update(meeting.update)
+        self.shared.histories = histories(self.ydoc)
+        self._gone = {
+            **dict(list(self._gone.items())[-GONE_KEPT:]),
+            **dict.fromkeys(meeting.gone, meeting.content),
+        }
         return None
 
     def _keep_apart(self, client: SyncClient, other: Content, is_file: bool) -> None:
-        conflict = Conflict.now(
-            Reason.FILE_CHANGED if is_file else Reason.OLD_CLIENT,
-            other,
-            base=None,
-            hash=content_hash(other),
-            who=None if is_file else str(client.user.get("display_name") or client.author),
+        self.conflicts.add(
+            Conflict.now(
+                Reason.FILE_CHANGED if is_file else Reason.OLD_CLIENT,
+                other,
+                base=None,
+                hash=content_hash(other),
+                who=None if is_file else str(client.user.get("display_name") or client.author),
+            )
         )
-        task = asyncio.create_task(self._set_conflict(conflict))
-        self._background_tasks.add(task)
-        task.add_done_callback(self._background_tasks.discard)

@@ -19,10 +19,11 @@ PATH = {"path": {"type": "string", "description": "A file below the Jupyter root
 
 def answer_of(document: DocumentRoom | None, *, whole_path: bool = True) -> ConflictAnswer:
     """The conflict of a document; guests are not told in which folder it lies."""
-    if document is None or document.conflict is None:
+    conflict = document.conflicts.first if document is not None else None
+    if document is None or conflict is None:
         return ConflictAnswer(conflict=None)
     path = document.path if whole_path else document.path.rpartition("/")[2]
-    model = document.conflict.model(document.content(), path)
+    model = conflict.model(document.content(), path)
     return ConflictAnswer(conflict=ConflictModel.model_validate(model))
 
 

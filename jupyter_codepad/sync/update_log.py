@@ -87,7 +87,7 @@ class LoadedDocument:
 
     updates: list[bytes] = field(default_factory=list)
     saves: list[Save] = field(default_factory=list)
-    conflict: dict[str, Any] | None = None
+    conflicts: list[dict[str, Any]] = field(default_factory=list)
 
     @property
     def bases(self) -> list[Save]:
@@ -170,7 +170,7 @@ class UpdateLog:
             return LoadedDocument(
                 history.updates(connection, number),
                 saves.read(connection, number),
-                json.loads(conflict[0]) if conflict else None,
+                _conflicts(json.loads(conflict[0])) if conflict else [],
             )
 
         loaded: LoadedDocument = await self._ask(work)
@@ -237,20 +237,19 @@ class UpdateLog:
 
         await self._ask(work)
 
-    async def note_conflict(self, document: str, conflict: dict[str, Any] | None) -> None:
-        """Keep the two sides of a conflict until somebody has chosen; None when they have."""
+    def note_conflicts(self, document: str, conflicts: list[dict[str, Any]]) -> None:
+        """Keep what there is to choose; it is on disk no later than what is appended after this."""
 
         def work(connection: sqlite3.Connection) -> None:
             number = self._id(connection, document)
-            if conflict is None:
-                connection.execute("DELETE FROM conflicts WHERE document = ?", (number,))
-            else:
+            connection.execute("DELETE FROM conflicts WHERE document = ?", (number,))
+            if conflicts:
                 connection.execute(
-                    "INSERT OR REPLACE INTO conflicts (document, content) VALUES (?, ?)",
-                    (number, json.dumps(conflict)),
+                    "INSERT INTO conflicts (document, content) VALUES (?, ?)",
+                    (number, json.dumps(conflicts)),
                 )
 
-        await self._ask(work)
+        self._jobs.put(_Job(work))
 
     def checkpoint(self, document: str, state: bytes) -> None:
         """Keep a document's whole state, as of all that was appended before it."""
@@ -407,6 +406,11 @@ class UpdateLog:
 
         self._jobs.put(_Job(work, done, failed))
         return await answer
+
+
+def _conflicts(stored: Any) -> list[dict[str, Any]]:
+    """Several conflicts; earlier versions kept one."""
+    return stored if isinstance(stored, list) else [stored]
 
 
 def _answer(jobs: list[_Job], failures: dict[int, BaseException]) -> None:

@@ -45,6 +45,7 @@ class PycrdtPlayer:
     def __init__(self, client: SyncClient, notebook: bool) -> None:
         self.client = client
         ydoc = client.ydoc
+        self._notebook = notebook
         self._cells: Array[Any] = ydoc.get("cells", type=Array)
         scope = self._cells if notebook else client.text
         self._undo = UndoManager(scopes=[scope], capture_timeout_millis=0)
@@ -102,13 +103,15 @@ class PycrdtPlayer:
             await self.client.disconnect()
 
     def _texts(self) -> list[Text]:
-        return [cell["source"] for cell in self._cells] or [self.client.text]
+        return [cell["source"] for cell in self._cells] if self._notebook else [self.client.text]
 
     def _words(self) -> Words:
         return [word for text in self._texts() for word in str(text).split()]
 
     def _type(self, word: str, place: float) -> None:
         texts = self._texts()
+        if not texts:  # nothing has arrived yet
+            return
         target = texts[int(place * len(texts))]
         text = str(target)
         starts = [0, *(match.end() for match in re.finditer("\n", text))]
@@ -216,10 +219,10 @@ class YjsPlayer:
         self._name = name
 
     @classmethod
-    async def open(cls, node: Node, client: SyncClient, name: str) -> YjsPlayer:
+    async def open(cls, node: Node, client: SyncClient, name: str, notebook: bool) -> YjsPlayer:
         """Where ``client`` would connect."""
         url, cookie = client.url.split("?")[0], client.headers["Cookie"]
-        await node.ask(do="open", player=name, url=url, cookie=cookie)
+        await node.ask(do="open", player=name, url=url, cookie=cookie, notebook=notebook)
         return cls(node, name)
 
     async def act(self, do: str, word: str = "", place: float = 0.0) -> Done:

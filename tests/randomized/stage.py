@@ -137,9 +137,8 @@ class Act:
         if actor.engine == "pycrdt":
             return PycrdtPlayer(person.document(), self.kind == "notebook")
         self._opened += 1
-        return await YjsPlayer.open(
-            self.node, person.document(), f"{self.plan.seed}.{self._opened}"
-        )
+        name = f"{self.plan.seed}.{self._opened}"
+        return await YjsPlayer.open(self.node, person.document(), name, self.kind == "notebook")
 
     # -- steps ------------------------------------------------------------------------------------
 
@@ -219,7 +218,7 @@ class Act:
             else:
                 self.words[touched].foreign = True
         for touched in (*came, *gone):
-            someone.pending.append((touched, step.do, up and look["connected"]))
+            someone.pending.append((touched, step.do, up and look["trying"]))
 
     async def _saved(self, someone: Someone) -> None:
         async def saved_or_away() -> bool:

@@ -6,9 +6,16 @@ import random
 from typing import Any
 
 import pytest
-from pycrdt import Doc, Text
+from pycrdt import Doc, Text, merge_updates
 
-from jupyter_codepad.sync.content import emptied, first_history, histories, meet
+from jupyter_codepad.sync.content import (
+    built,
+    changed,
+    emptied,
+    first_history,
+    histories,
+    meet,
+)
 from jupyter_codepad.sync.editing import edit_lines, set_content
 from jupyter_codepad.sync.merge import as_text, merge
 
@@ -132,10 +139,36 @@ def test_two_histories_meet_without_doubling(seed: int, *, untouched: bool) -> N
     assert meeting.ours_went == untouched
     # What gave way is there to choose, and everybody ends up with the same.
     assert meeting.apart == (texts[0] if untouched else texts[1])
-    assert len(histories(ours)) == 2 or texts[0] == texts[1]
+    alive = histories(ours)
+    assert len(alive) == 1 and not alive & meeting.gone
     theirs.apply_update(ours.get_update())
     ours.apply_update(theirs.get_update())
     assert str(theirs.get("source", type=Text)) == str(ours.get("source", type=Text)) == expected
+
+
+def test_a_second_client_of_a_history_that_gave_way_is_asked_about_what_is_new() -> None:
+    ours = [first_history("file", "file\nours\n")]
+    old = first_history("file", "file\n")
+    first = changed("file", old, lambda _: "first\nfile\n")
+    second = changed("file", old, lambda _: "file\nsecond\n")
+    met = meet("file", ours[0], merge_updates(old, first), untouched=False)
+    assert met.apart == "first\nfile\n"
+    ours.append(met.update)
+    known = dict.fromkeys(met.gone, met.content)
+    for state, apart in ((old, None), (merge_updates(old, second), "file\nsecond\n")):
+        again = meet("file", merge_updates(*ours), state, untouched=False, known=known)
+        assert again.apart == apart
+        live = built("file", [*ours, again.update])
+        assert live.get() == "file\nours\n"
+        assert not histories(live.ydoc) & met.gone
+
+
+def test_who_has_all_that_we_have_and_more_is_not_asked_about() -> None:
+    ours = first_history("file", "one\n")
+    theirs = first_history("file", "one\ntwo\n")
+    met = meet("file", ours, theirs, untouched=False)
+    assert met.apart is None
+    assert built("file", [ours, met.update]).get() == "one\ntwo\n"
 
 
 def test_an_emptied_copy_adds_nothing() -> None:

@@ -14,6 +14,7 @@ interface ICommand {
   do: string;
   url?: string;
   cookie?: string;
+  notebook?: boolean;
   word?: string;
   place?: number;
 }
@@ -31,7 +32,11 @@ class Player {
   private _away = false;
   private _socket: NodeSocket | null = null;
 
-  constructor(url: string, cookie: string) {
+  constructor(
+    url: string,
+    cookie: string,
+    private readonly _notebook: boolean
+  ) {
     this.undo = new Y.UndoManager([this._text, this._cells], {
       trackedOrigins: new Set([MINE]),
       captureTimeout: 0
@@ -69,7 +74,7 @@ class Player {
 
   texts(): Y.Text[] {
     const cells = this._cells.toArray();
-    return cells.length ? cells.map(cell => cell.get('source') as Y.Text) : [this._text];
+    return this._notebook ? cells.map(cell => cell.get('source') as Y.Text) : [this._text];
   }
 
   words(): string[] {
@@ -78,7 +83,10 @@ class Player {
 
   type(word: string, place: number): void {
     const texts = this.texts();
-    const text = texts[Math.floor(place * texts.length)]!;
+    const text = texts[Math.floor(place * texts.length)];
+    if (!text) {
+      return; // nothing has arrived yet
+    }
     const starts = [0];
     for (const match of text.toString().matchAll(/\n/g)) {
       starts.push(match.index + 1);
@@ -140,7 +148,7 @@ const players = new Map<string, Player>();
 
 function carryOut(command: ICommand): object {
   if (command.do === 'open') {
-    players.set(command.player, new Player(command.url!, command.cookie!));
+    players.set(command.player, new Player(command.url!, command.cookie!, command.notebook!));
     return {};
   }
   const player = players.get(command.player)!;

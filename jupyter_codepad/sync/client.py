@@ -17,6 +17,8 @@ MALFORMED = 4400
 TOO_SLOW = 1013
 TOO_MANY = 4429
 REASON_CHARACTERS = 120
+MESSAGE_BYTES = 1024
+"""A longer message counts as several."""
 
 
 class DocumentFull(ProtocolError):
@@ -35,14 +37,17 @@ class SyncClient:
     __slots__ = (
         "_refused_since",
         "acks_wanted",
+        "asked",
         "author",
         "behind",
         "client_id",
         "connection",
         "document",
         "foreign",
+        "gap",
         "may_edit",
         "message_limit",
+        "returns",
         "trusted",
         "updates_received",
         "user",
@@ -71,7 +76,10 @@ class SyncClient:
         self.updates_received = 0
         self.acks_wanted = False
         self.behind: bytes | None = None
+        self.asked: bytes | None = None
         self.foreign: bytes | None = None
+        self.gap = False
+        self.returns = 0
         self.document: SharedDocument | None = None
         self._refused_since = 0.0
 
@@ -88,7 +96,8 @@ class SyncClient:
         document = self.document
         if document is None:
             return
-        if self.message_limit is not None and not self.message_limit.hit():
+        limit = self.message_limit
+        if limit is not None and not limit.hit(1 + len(message) // MESSAGE_BYTES):
             words = "That was too much at once. The connection comes back by itself."
             self.connection.close(TOO_MANY, words)
             return
@@ -107,7 +116,10 @@ class SyncClient:
     def drained(self) -> None:
         """The client has read what was sent."""
         if self.document is not None:
-            self.document.client_drained(self)
+            try:
+                self.document.client_drained(self)
+            except ProtocolError as error:
+                self.refuse(error)
 
     def lost(self) -> None:
         """The socket has ended."""

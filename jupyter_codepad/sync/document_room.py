@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 from contextlib import suppress
+from functools import partial
 from logging import Logger
 from typing import Any
 
@@ -15,8 +16,7 @@ from jupyter_server.utils import ensure_async
 from jupyter_server_ydoc.loaders import FileLoader
 from jupyter_server_ydoc.rooms import DocumentRoom as StockDocumentRoom
 from jupyter_server_ydoc.utils import LogLevel, OutOfBandChanges
-from jupyter_ydoc.yunicode import YUnicode
-from pycrdt import Text, UndoManager
+from pycrdt import UndoManager
 
 from .client import SyncClient
 from .conflicts import Conflict, Keep, Reason, conflict_over
@@ -24,6 +24,7 @@ from .content import content_hash, first_history, histories, meet, outside_chang
 from .files import Files, SaveClock
 from .merge import Content, merge
 from .shared_document import SharedDocument
+from .sizes import size_of
 from .tidy import Tidy
 from .turns import Turns
 from .update_log import LoadedDocument, UpdateLog
@@ -80,7 +81,7 @@ class DocumentRoom(StockDocumentRoom):  # type: ignore[misc]
             turns=turns,
             log=log,
             clients=self.clients,
-            size=self._size,
+            size=partial(size_of, self._document),
             size_limit_bytes=size_limit_bytes,
             tidy=self._tidy,
         )
@@ -137,11 +138,6 @@ class DocumentRoom(StockDocumentRoom):  # type: ignore[misc]
     def _emit(self, level: LogLevel, action: str | None = None, msg: str | None = None) -> None:
         with suppress(RuntimeError):  # the file has no path any more
             super()._emit(level, action, msg)
-
-    def _size(self) -> int:
-        if isinstance(self._document, YUnicode):
-            return len(self.ydoc.get("source", type=Text))
-        return len(self.ydoc.get_update())
 
     # -- the life of jupyter-collaboration's room, on our engine ----------------------------------
 

@@ -49,8 +49,8 @@ class StateRelay:
             self._timer = None
 
     def greet(self, client: SyncClient) -> None:
-        """Tell a client what everybody says."""
-        if self._states:
+        """Tell a client what everybody says; later, if it has not read what it was sent."""
+        if self._states and client.behind is None:
             client.send(awareness_frame(list(self._states.values())))
 
     def receive(self, client: SyncClient, entries: Iterable[AwarenessEntry]) -> None:

@@ -5,6 +5,8 @@ yrs, which applies them, believes what it is given: a value nested deep enough e
 
 from __future__ import annotations
 
+import math
+import struct
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
@@ -23,6 +25,7 @@ ROOTS = frozenset({"source", "cells", "meta", "state", "codepad"})
 ORIGIN, RIGHT_ORIGIN, PARENT_SUB = 0x80, 0x40, 0x20
 GC, DELETED, JSON, BINARY, STRING, EMBED, FORMAT, TYPE, ANY, SUBDOCUMENT, SKIP = range(11)
 ARRAY, MAP, TEXT, XML_ELEMENT, XML_FRAGMENT, _, XML_TEXT = range(7)
+FLOATS = {123: (">d", 8), 124: (">f", 4)}
 
 
 class Block(NamedTuple):
@@ -65,7 +68,7 @@ class _UpdateReader(Reader):
         self._read: dict[int, Callable[[], int]] = {
             DELETED: self.var_uint,
             JSON: lambda: self._skip(self.var_string, self.count()),
-            BINARY: lambda: self._one(self.var_bytes),
+            BINARY: self._binary,
             STRING: lambda: length_of(self.var_string()),
             EMBED: lambda: self._one(self.var_string),
             FORMAT: lambda: self._skip(self.var_string, 2) // 2,
@@ -133,13 +136,20 @@ class _UpdateReader(Reader):
         kind = self.var_uint()
         if kind == XML_ELEMENT:
             self.var_string()
-        known = (ARRAY, MAP, TEXT, XML_ELEMENT, XML_FRAGMENT, XML_TEXT)
-        return 1 if kind in (known if self._trusted else known[:3]) else 0
+        if kind not in (ARRAY, MAP, TEXT):
+            self._only_trusted()
+        return 1 if kind in (ARRAY, MAP, TEXT, XML_ELEMENT, XML_FRAGMENT, XML_TEXT) else 0
 
     def _subdocument(self) -> int:
         self.var_string()
         self._value()
-        return 1 if self._trusted else 0
+        self._only_trusted()
+        return 1
+
+    def _binary(self) -> int:
+        self.var_bytes()
+        self._only_trusted()
+        return 1
 
     def _one(self, read: Callable[[], Any]) -> int:
         read()
@@ -153,21 +163,37 @@ class _UpdateReader(Reader):
     def _value(self, depth: int = 0) -> None:
         """Something as JSON has it."""
         kind = self.byte()
+        if kind not in (117, 118):
+            self._scalar(kind)
+            return
+        if depth >= VALUE_DEPTH_LIMIT:
+            raise ProtocolError("the update is nested too deep")
+        for _ in range(self.count()):
+            if kind == 118:
+                self.var_string()
+            self._value(depth + 1)
+
+    def _scalar(self, kind: int) -> None:
         if kind == 119:
             self.var_string()
         elif kind == 125:
             self.var_int()
-        elif kind in (116, 122, 123, 124):
-            self.take({122: 8, 123: 8, 124: 4}.get(kind) or self.var_uint())
-        elif kind in (117, 118):
-            if depth >= VALUE_DEPTH_LIMIT:
-                raise ProtocolError("the update is nested too deep")
-            for _ in range(self.count()):
-                if kind == 118:
-                    self.var_string()
-                self._value(depth + 1)
+        elif kind in FLOATS:
+            form, size = FLOATS[kind]
+            if not math.isfinite(struct.unpack(form, self.take(size))[0]):
+                self._only_trusted()
+        elif kind == 122:
+            self.take(8)
+        elif kind == 116:
+            self.var_bytes()
+            self._only_trusted()
         elif kind not in (120, 121, 126, 127):
             raise ProtocolError("the update has a value of an unknown kind in it")
+
+    def _only_trusted(self) -> None:
+        """Something that JSON does not know: a file with it could not be written."""
+        if not self._trusted:
+            raise ProtocolError("the update has something in it that no pad can have")
 
 
 def bounded(clock: int) -> int:

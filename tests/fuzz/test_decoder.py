@@ -9,6 +9,7 @@ import time
 from pathlib import Path
 
 import pytest
+from pycrdt import Text
 
 from tests.fuzz.hostile import Attack, attack
 from tests.fuzz.plan import CASES, MINUTES, keep, memory_bytes, seeds
@@ -63,7 +64,7 @@ class Trial:
         assert honest.wire.connection.open and self.faults == []
         ydoc = room.shared.ydoc
         assert honest.ydoc.get_state() == ydoc.get_state()
-        assert str(honest.text) == str(room.document.ydoc["source"])
+        assert str(honest.text) == str(ydoc.get("source", type=Text))
         assert str(honest.text).count(word) == 1
         fresh = Honest(room)
         assert str(fresh.text) == str(honest.text) and len(fresh.cells) == len(honest.cells)

@@ -18,7 +18,8 @@ TOO_SLOW = 1013
 TOO_MANY = 4429
 REASON_CHARACTERS = 120
 MESSAGE_BYTES = 1024
-"""A longer message counts as several."""
+MESSAGE_SECONDS = 0.0003
+"""A message that is longer, or takes longer, counts as several."""
 
 
 class DocumentFull(ProtocolError):
@@ -96,16 +97,24 @@ class SyncClient:
         document = self.document
         if document is None:
             return
-        limit = self.message_limit
-        if limit is not None and not limit.hit(1 + len(message) // MESSAGE_BYTES):
-            words = "That was too much at once. The connection comes back by itself."
-            self.connection.close(TOO_MANY, words)
+        if not self._counts(1 + len(message) // MESSAGE_BYTES):
             return
         try:
             document.receive(self, message)
         except ProtocolError as error:
             document.log.warning("A frame in %s was refused: %s", document.document_id, error)
             self.refuse(error)
+
+    def took(self, seconds: float) -> None:
+        """The server was busy so long with what this client has sent."""
+        self._counts(int(seconds / MESSAGE_SECONDS))
+
+    def _counts(self, messages: int) -> bool:
+        if self.message_limit is None or self.message_limit.hit(messages):
+            return True
+        words = "That was too much at once. The connection comes back by itself."
+        self.connection.close(TOO_MANY, words)
+        return False
 
     def congested(self) -> None:
         """The client reads slower than others write; it is brought up to date later, in one go."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Callable
 from logging import Logger
 from typing import Any
@@ -34,6 +35,9 @@ NO_STATE = b"\x00"
 """The state vector of an empty document."""
 
 UPDATE_HEAD = bytes((Kind.SYNC, SyncStep.UPDATE))
+SLOW_SECONDS = 0.01
+"""Updates that take longer to apply count as many messages of who has sent them."""
+
 RETURNS_LIMIT = 3
 """So often a client can come back with another history; each time two documents are compared."""
 
@@ -354,12 +358,18 @@ class SharedDocument:
         self._applying = True
         try:
             contents = [content for content, _ in inbox]
+            started = time.perf_counter()
             try:
                 self.ydoc.apply_update(
                     merge_updates(*contents) if len(contents) > 1 else contents[0]
                 )
             except Exception:
                 return [one for one in inbox if self._apply_one(*one)]
+            taken = time.perf_counter() - started
+            if taken > SLOW_SECONDS:
+                total = sum(map(len, contents))
+                for content, client in inbox:
+                    client.took(taken * len(content) / total)
             return inbox
         finally:
             self._applying = False
@@ -373,7 +383,9 @@ class SharedDocument:
             if place not in whole:
                 applied.extend(self._apply([(content, client)]))
             else:
+                started = time.perf_counter()
                 self._apply_one(content, client)
+                client.took(time.perf_counter() - started)
                 applied.extend((update, client) for update in self._own)
                 self._own = []
         self._own = held

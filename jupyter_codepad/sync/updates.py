@@ -16,8 +16,9 @@ Id = tuple[int, int]
 
 CLOCK_LIMIT = 2**31
 VALUE_DEPTH_LIMIT = 128
-ENTRIES_LIMIT = 100_000
-"""Parts of one update of somebody who is not trusted: applying them takes longer and longer."""
+BLOCKS_LIMIT = 20_000
+AUTHORS_LIMIT = 1000
+"""What one update of a guest may hold: applying it can take the square of that."""
 
 ROOTS = frozenset({"source", "cells", "meta", "state", "codepad"})
 """What a pad consists of; whatever else somebody writes would be seen by nobody and stay."""
@@ -64,7 +65,7 @@ class _UpdateReader(Reader):
     def __init__(self, update: bytes, *, trusted: bool) -> None:
         super().__init__(update)
         self._trusted = trusted
-        self._entries = 0
+        self._blocks = 0
         self._read: dict[int, Callable[[], int]] = {
             DELETED: self.var_uint,
             JSON: lambda: self._skip(self.var_string, self.count()),
@@ -83,8 +84,8 @@ class _UpdateReader(Reader):
             number, client, clock = self.count(), self.var_uint(), self.var_uint()
             if client in blocks:
                 raise ProtocolError("the update names somebody twice")
-            self._count(number)
             blocks[client] = run = []
+            self._count(number, len(blocks))
             for _ in range(number):
                 info = self.byte()
                 if info == SKIP:
@@ -95,16 +96,15 @@ class _UpdateReader(Reader):
                 run.append(block)
         deleted = []
         for _ in range(self.count()):
-            client, number = self.var_uint(), self.count()
-            self._count(number)
-            for _ in range(number):
+            client = self.var_uint()
+            for _ in range(self.count()):
                 deleted.append((client, bounded(self.var_uint() + self.var_uint())))
         self.end()
         return Contents(blocks, deleted)
 
-    def _count(self, number: int) -> None:
-        self._entries += number
-        if self._entries > ENTRIES_LIMIT and not self._trusted:
+    def _count(self, blocks: int, authors: int) -> None:
+        self._blocks += blocks
+        if (self._blocks > BLOCKS_LIMIT or authors > AUTHORS_LIMIT) and not self._trusted:
             raise ProtocolError("the update has too many parts")
 
     def _block(self, info: int, clock: int) -> Block:

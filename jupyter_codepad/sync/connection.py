@@ -369,7 +369,7 @@ async def upgrade(handler: RequestHandler, connection: Connection) -> None:
         return
     try:
         taken = socket.socket(fileno=os.dup(stream.socket.fileno()))
-    except OSError:
+    except (OSError, AttributeError):  # it has hung up already, and has no socket any more
         connection.connection_lost(None)
         return
     taken.setblocking(False)

@@ -26,10 +26,15 @@ from tests.fuzz.hostile import World, frame, sync
 MESSAGE_LIMIT = 2**20
 HIGH = 2**20
 SIZE_LIMIT = 400_000
-CELL = {"cell_type": "code", "source": "x = 1", "metadata": {}, "outputs": [], "id": "a"}
+CELL = {"cell_type": "code", "source": "x = 1", "metadata": {}, "outputs": []}
 CONTENTS: dict[str, Any] = {
     "file": "one\ntwo\nthree\n",
-    "notebook": {"cells": [CELL] * 3, "metadata": {}, "nbformat": 4, "nbformat_minor": 5},
+    "notebook": {
+        "cells": [{**CELL, "id": i} for i in "abc"],
+        "metadata": {},
+        "nbformat": 4,
+        "nbformat_minor": 5,
+    },
 }
 
 

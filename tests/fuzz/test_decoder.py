@@ -19,6 +19,8 @@ from tests.fuzz.hostile import Attack, attack, frame, sync
 from tests.fuzz.plan import CASES, MINUTES, keep, memory_bytes, seeds
 from tests.fuzz.room import HIGH, MESSAGE_LIMIT, Honest, Room
 
+pytestmark = pytest.mark.filterwarnings("ignore:Non-unique cell ID")
+
 SECONDS = 6.0
 ROUND = 25
 """Cases on one document, before another takes its place."""

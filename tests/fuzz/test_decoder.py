@@ -21,7 +21,7 @@ from tests.fuzz.room import HIGH, MESSAGE_LIMIT, Honest, Room
 
 pytestmark = pytest.mark.filterwarnings("ignore:Non-unique cell ID")
 
-SECONDS = 6.0
+SECONDS = 4.0
 ROUND = 25
 """Cases on one document, before another takes its place."""
 

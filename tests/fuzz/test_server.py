@@ -28,14 +28,14 @@ from tests.fuzz.plan import MINUTES, keep, memory_bytes, seeds
 from tests.support.server import JupyterServer
 from tests.support.sync_client import SyncClient, until
 
-SECONDS = 9.0
-BATCH = 40
+SECONDS = 5.0
+BATCH = 32
 AT_ONCE = 4
 STALL_SECONDS = 2.0
 """Longest that a honest key may take to the other honest person."""
 
 GROWTH_BYTES = 200 * 2**20
-FILES = 40
+FILES = 15
 """Files that a server may have open more at the end than at the beginning."""
 
 ANSWER_SECONDS = 15.0
@@ -47,7 +47,11 @@ def module_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[JupyterS
     """A server that writes its files at once."""
     made = JupyterServer(
         tmp_path_factory.mktemp("fuzz"),
-        options=["--CodepadApp.save_delay_seconds=0.1", "--CodepadApp.cleanup_delay_seconds=1"],
+        options=[
+            "--CodepadApp.save_delay_seconds=0.1",
+            "--CodepadApp.cleanup_delay_seconds=1",
+            "--CodepadApp.collaboration_message_limit_bytes=1048576",
+        ],
     )
     made.configure({"CodepadApp": {"rate_limits": {"joins_per_room": ""}}})
     loop = asyncio.new_event_loop()

@@ -286,7 +286,7 @@ def edits(rng: random.Random, world: World) -> list[bytes]:
     ydoc: Doc[Any] = Doc()
     ydoc.apply_update(world.whole)
     made: list[bytes] = []
-    ydoc.observe(lambda event: made.append(event.update))
+    watching = ydoc.observe(lambda event: made.append(event.update))
     text = ydoc.get("source", type=Text)
     cells = ydoc.get("cells", type=Array)
     others = [ydoc.get(name, type=Map) for name in ("state", "meta", "codepad", "else")]
@@ -321,6 +321,7 @@ def edits(rng: random.Random, world: World) -> list[bytes]:
     ]
     for _ in range(rng.randint(1, 5)):
         rng.choice(makes)()
+    ydoc.unobserve(watching)
     return made
 
 

@@ -109,7 +109,7 @@ class Honest:
         self.wire = wire or room.meet(trusted=False, reads=True)
         self._own: list[bytes] = []
         self._quiet = True
-        self.ydoc.observe(self._changed)
+        self._watching = self.ydoc.observe(self._changed)
         if wire is None:
             self._say(sync(SyncStep.STATE, b"\0"))
         self.read()
@@ -121,6 +121,11 @@ class Honest:
 
     def _say(self, message: bytes) -> None:
         self.wire.connection.data_received(frame(message))
+
+    def leave(self) -> None:
+        """Go, and be forgotten: a document is kept for as long as it is observed."""
+        self.wire.hang_up()
+        self.ydoc.unobserve(self._watching)
 
     def read(self) -> None:
         """Take in what has come."""
@@ -150,6 +155,7 @@ class Room:
         self.document: Any = YNotebook(ydoc) if kind == "notebook" else YUnicode(ydoc)
         self.tidy = Tidy(self.document)
         log = logging.getLogger("fuzz")
+        log.disabled = True  # pytest would keep every error, with the bytes that led to it
         self.turns = Turns(Log(), timeout_seconds=90, active=lambda: None)  # type: ignore[arg-type]
         self.shared = SharedDocument(
             kind,
@@ -202,3 +208,4 @@ class Room:
     def stop(self) -> None:
         """The end."""
         self.shared.stop()
+        self.document.unobserve()

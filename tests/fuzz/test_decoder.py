@@ -78,14 +78,14 @@ class Trial:
         assert str(honest.text).count(word) == 1
         fresh = Honest(room)
         assert str(fresh.text) == str(honest.text) and len(fresh.cells) == len(honest.cells)
-        fresh.wire.hang_up()
+        fresh.leave()
         histories(ydoc)
         if not self.trusted:
             content_hash(room.document.get())
 
     def end(self) -> None:
         """Nothing is left behind."""
-        self.honest.wire.hang_up()
+        self.honest.leave()
         self.room.stop()
 
 

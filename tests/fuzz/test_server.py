@@ -253,6 +253,7 @@ class Siege:
 
     async def batch(self, batch: list[int]) -> None:
         """Some cases at once, while the honest type; then everything has to be well."""
+        before = list(self.server.people)
         wild = await self.begin(random.Random(batch[0]))
         planned: list[Attack] = []
         typing = [asyncio.create_task(pair.type_for_ever()) for pair in (self.safe, wild)]
@@ -277,8 +278,10 @@ class Siege:
         finally:
             for task in typing:
                 task.cancel()
-        for client in wild.people:
-            await client.disconnect()
+        await wild.people[1].disconnect()
+        for person in [one for one in self.server.people if one not in before]:
+            await person.close()
+            self.server.people.remove(person)
 
     def check(self, wild: Pair) -> None:
         """The server is the same, and has nothing to complain about."""

@@ -78,6 +78,11 @@ class Intake:
         state.update(settling.reached)
         return True
 
+    @property
+    def known(self) -> dict[int, int]:
+        """How far each client is known, with all that was let in."""
+        return self._state()
+
     def _state(self) -> dict[int, int]:
         if self._next is None:
             self._flush()
@@ -229,21 +234,33 @@ def _simple(update: bytes, state: dict[int, int]) -> bool:
     if typed is not None:
         client, clock, *near, text = typed.groups()
         length = _text_length(text)
-        who, at, *ids = (Reader(number).var_uint() for number in (client, clock, *near) if number)
+        who, at, *ids = (_number(number) for number in (client, clock, *near) if number)
         known = all(place < state.get(by, 0) for by, place in zip(ids[::2], ids[1::2], strict=True))
-        if not length or not known or state.get(who, 0) != at:
+        if not length or not known or state.get(who) != at:  # whoever is new is looked at closely
             return False
         state[who] = bounded(at + length)
         return True
     deleted = RUBBED_OUT.fullmatch(update)
     if deleted is None:
         return False
-    who, start, length = (Reader(number).var_uint() for number in deleted.groups())
+    who, start, length = map(_number, deleted.groups())
     return start + length <= state.get(who, 0)
+
+
+def _number(encoded: bytes) -> int:
+    """A number that is known to be whole."""
+    value = shift = 0
+    for byte in encoded:
+        value |= (byte & 127) << shift
+        shift += 7
+    return value
 
 
 def _text_length(text: bytes) -> int:
     """The length of a string that is all of ``text``; 0 when it is not."""
+    size = text[0]
+    if size < 128 and len(text) == size + 1 and text.isascii():
+        return size
     reader = Reader(text)
     size = reader.var_uint()
     if size != reader.left:

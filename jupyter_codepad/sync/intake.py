@@ -18,6 +18,10 @@ from pycrdt import Doc
 from .protocol import ProtocolError, Reader, decoded
 from .updates import CLOCK_LIMIT, Block, Contents, Id, bounded, length_of, read_state, read_update
 
+AUTHORS_LIMIT = 200
+BLOCKS_LIMIT = 20_000
+"""Of one update: each author's part may be compared with all that others have at the same place."""
+
 TYPE_DEPTH_LIMIT = 64
 SHALLOW = 8
 """Things at most so deep are not remembered, but for those that others can be put into."""
@@ -71,6 +75,9 @@ class Intake:
         if (self._nesting is None or self._nesting.flat) and _simple(update, state):
             return True
         contents = read_update(update, trusted=trusted)
+        number = sum(map(len, contents.blocks.values()))
+        if len(contents.blocks) > AUTHORS_LIMIT or (number > BLOCKS_LIMIT and not trusted):
+            raise ProtocolError("the update has too many parts")
         nesting = self._nesting_of(contents)
         settling = _Settling(state, contents, nesting)
         if not settling.whole():

@@ -98,11 +98,7 @@ def _concerns_cells(part: Any) -> bool:
 
 
 def _is_cell(cell: Any) -> bool:
-    return (
-        isinstance(cell, Map)
-        and cell.get("cell_type") in CELL_TYPES
-        and isinstance(cell.get("source"), Text)
-    )
+    return isinstance(cell, Map) and cell.get("cell_type") in CELL_TYPES
 
 
 def _repair_cell(cell: Map[Any]) -> None:
@@ -114,13 +110,19 @@ def _repair_cell(cell: Map[Any]) -> None:
         cell["metadata"] = Map({})
     elif "trusted" in metadata:
         cell["metadata"] = Map({k: v for k, v in metadata.items() if k != "trusted"})
+    if not isinstance(cell.get("source"), Text):
+        cell["source"] = Text()
     if "id" in cell and not isinstance(cell["id"], str):
         del cell["id"]
     if cell["cell_type"] == "code" or "outputs" in cell:
-        outputs = cell.get("outputs")
-        if not isinstance(outputs, Array):
-            cell["outputs"] = Array()
-        elif not all(isinstance(output, Map | dict) for output in outputs):
-            kept = [isinstance(output, Map | dict) for output in outputs]
-            for place in reversed([place for place, keep in enumerate(kept) if not keep]):
-                del outputs[place]
+        _repair_outputs(cell)
+
+
+def _repair_outputs(cell: Map[Any]) -> None:
+    outputs = cell.get("outputs")
+    if not isinstance(outputs, Array):
+        cell["outputs"] = Array()
+        return
+    for place, output in reversed(list(enumerate(outputs))):
+        if not isinstance(output, Map | dict):
+            del outputs[place]

@@ -16,9 +16,6 @@ Id = tuple[int, int]
 
 CLOCK_LIMIT = 2**31
 VALUE_DEPTH_LIMIT = 128
-BLOCKS_LIMIT = 20_000
-AUTHORS_LIMIT = 1000
-"""What one update of a guest may hold: applying it can take the square of that."""
 
 ROOTS = frozenset({"source", "cells", "meta", "state", "codepad"})
 """What a pad consists of; whatever else somebody writes would be seen by nobody and stay."""
@@ -65,7 +62,6 @@ class _UpdateReader(Reader):
     def __init__(self, update: bytes, *, trusted: bool) -> None:
         super().__init__(update)
         self._trusted = trusted
-        self._blocks = 0
         self._read: dict[int, Callable[[], int]] = {
             DELETED: self.var_uint,
             JSON: lambda: self._skip(self.var_string, self.count()),
@@ -85,7 +81,6 @@ class _UpdateReader(Reader):
             if client in blocks:
                 raise ProtocolError("the update names somebody twice")
             blocks[client] = run = []
-            self._count(number, len(blocks))
             for _ in range(number):
                 info = self.byte()
                 if info == SKIP:
@@ -101,11 +96,6 @@ class _UpdateReader(Reader):
                 deleted.append((client, bounded(self.var_uint() + self.var_uint())))
         self.end()
         return Contents(blocks, deleted)
-
-    def _count(self, blocks: int, authors: int) -> None:
-        self._blocks += blocks
-        if (self._blocks > BLOCKS_LIMIT or authors > AUTHORS_LIMIT) and not self._trusted:
-            raise ProtocolError("the update has too many parts")
 
     def _block(self, info: int, clock: int) -> Block:
         if info == GC:

@@ -43,6 +43,13 @@ RUBBED_OUT = re.compile(rb"\x00\x01" + NUMBER + rb"\x01" + NUMBER * 2)
 """One run of characters is deleted."""
 
 
+OTHERS = "the update is written in the name of somebody else"
+
+
+def _anybody(clients: set[int]) -> bool:
+    return True
+
+
 class Intake:
     """Looks through what clients want to bring into a document.
 
@@ -65,15 +72,25 @@ class Intake:
         if self._nesting is not None:
             self._nesting.learn(update)
 
-    def fits(self, update: bytes, *, trusted: bool) -> bool:
+    def fits(
+        self, update: bytes, *, trusted: bool, may_write: Callable[[set[int]], bool] = _anybody
+    ) -> bool:
         """Whether an update can be applied now, all of it; it is taken as applied then.
 
-        False when it builds on what is not in the document. Raises ``ProtocolError`` for an update
-        that cannot be read or must not be applied.
+        ``may_write``: whether they may go on writing as these Yjs clients. False when it builds on
+        what is not in the document. Raises ``ProtocolError`` for an update that cannot be read or
+        must not be applied.
         """
         state = self._state()
-        if (self._nesting is None or self._nesting.flat) and _simple(update, state):
-            return True
+        if self._nesting is None or self._nesting.flat:
+            simple = _simple(update, state)
+            if simple is not None:
+                who, clock = simple
+                if clock and not may_write({who}):
+                    raise ProtocolError(OTHERS)
+                if clock:
+                    state[who] = clock
+                return True
         contents = read_update(update, trusted=trusted)
         number = sum(map(len, contents.blocks.values()))
         if len(contents.blocks) > AUTHORS_LIMIT or (number > BLOCKS_LIMIT and not trusted):
@@ -82,6 +99,9 @@ class Intake:
         settling = _Settling(state, contents, nesting)
         if not settling.whole():
             return False
+        new = {who for who, clock in settling.reached.items() if clock > state.get(who, 0)}
+        if not may_write(new):
+            raise ProtocolError(OTHERS)
         state.update(settling.reached)
         return True
 
@@ -235,8 +255,8 @@ class Nesting:
         return max(SHALLOW, deep[before][1]) if before >= 0 else SHALLOW
 
 
-def _simple(update: bytes, state: dict[int, int]) -> bool:
-    """Take in what people do all the time, without reading it piece by piece."""
+def _simple(update: bytes, state: dict[int, int]) -> Id | None:
+    """Read what people do all the time at one go: who has come to which clock (0: no further)."""
     typed = TYPED.fullmatch(update)
     if typed is not None:
         client, clock, *near, text = typed.groups()
@@ -244,14 +264,13 @@ def _simple(update: bytes, state: dict[int, int]) -> bool:
         who, at, *ids = (_number(number) for number in (client, clock, *near) if number)
         known = all(place < state.get(by, 0) for by, place in zip(ids[::2], ids[1::2], strict=True))
         if not length or not known or state.get(who) != at:  # whoever is new is looked at closely
-            return False
-        state[who] = bounded(at + length)
-        return True
+            return None
+        return who, bounded(at + length)
     deleted = RUBBED_OUT.fullmatch(update)
     if deleted is None:
-        return False
+        return None
     who, start, length = map(_number, deleted.groups())
-    return start + length <= state.get(who, 0)
+    return (who, 0) if start + length <= state.get(who, 0) else None
 
 
 def _number(encoded: bytes) -> int:

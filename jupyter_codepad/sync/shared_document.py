@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable
+from functools import partial
 from logging import Logger
 from typing import Any
 
@@ -97,6 +98,7 @@ class SharedDocument:
         self._intake = Intake(ydoc, self.flush)
         self._subscription: Any = None
         self._inbox: list[tuple[bytes, SyncClient]] = []
+        self._writers: dict[int, SyncClient] = {}
         self._whole: set[int] = set()
         self._own: list[bytes] = []
         self._acks: list[SyncClient] = []
@@ -129,6 +131,7 @@ class SharedDocument:
     def detach(self, client: SyncClient) -> None:
         """Forget a client and tell the others that it is gone."""
         self.clients.discard(client)
+        self._writers = {who: one for who, one in self._writers.items() if one is not client}
         self.states.leave(client)
 
     def receive(self, client: SyncClient, frame: bytes) -> None:
@@ -199,7 +202,8 @@ class SharedDocument:
     def _take_in(self, client: SyncClient, step: int, content: bytes) -> None:
         if not client.trusted and self._overfull(len(content)):
             raise DocumentFull("this would make the document too large")
-        if not self._intake.fits(content, trusted=client.trusted):
+        own = partial(self._may_write, client, claims=step == SyncStep.UPDATE)
+        if not self._intake.fits(content, trusted=client.trusted, may_write=own):
             if step == SyncStep.MISSING:
                 raise ProtocolError("the update builds on what is not here")
             # It has typed before it was greeted, or was not allowed to for a while.
@@ -214,6 +218,20 @@ class SharedDocument:
             client.gap = False
             self._whole.add(len(self._inbox) - 1)
         self._turns.soon(self)
+
+    def _may_write(self, client: SyncClient, clients: set[int], *, claims: bool) -> bool:
+        """Whether somebody may write as these Yjs clients.
+
+        What is written in the name of somebody who is here would take the place of what they write
+        themselves. Their own older line may still be open.
+        """
+        for who in clients:
+            owner = self.states.speaker(who) or self._writers.get(who)
+            if owner in self.clients and owner.author != client.author:
+                return False
+        if claims and len(clients) == 1:
+            self._writers[next(iter(clients))] = client
+        return True
 
     def _take_back(self, client: SyncClient, content: bytes) -> None:
         """All that a client has whose history we do not know: the room decides about it."""

@@ -42,6 +42,10 @@ class StateRelay:
         """What clients say of themselves now."""
         return [entry.state for entry in self._states.values() if entry.state is not None]
 
+    def speaker(self, client_id: int) -> SyncClient | None:
+        """Who has come as this Yjs client."""
+        return self._speakers.get(client_id)
+
     def stop(self) -> None:
         """Relay no more."""
         if self._timer is not None:

@@ -106,7 +106,7 @@ class Honest:
         self.ydoc: Doc[Any] = Doc()
         self.text = self.ydoc.get("source", type=Text)
         self.cells: Array[Map[Any]] = self.ydoc.get("cells", type=Array)
-        self.wire = wire or room.meet(trusted=False, reads=True)
+        self.wire = wire or room.meet(trusted=False, reads=True, author="honest")
         self._own: list[bytes] = []
         self._quiet = True
         self._watching = self.ydoc.observe(self._changed)
@@ -181,13 +181,15 @@ class Room:
         self.shared.ydoc.apply_update(meeting.update)
         return None
 
-    def meet(self, *, trusted: bool, reads: bool, may_edit: bool = True) -> Wire:
+    def meet(
+        self, *, trusted: bool, reads: bool, may_edit: bool = True, author: str = "hostile"
+    ) -> Wire:
         """Somebody new."""
         connection = Connection(message_limit_bytes=MESSAGE_LIMIT, send_high_bytes=HIGH)
         wire = Wire(connection, reads=reads)
         SyncClient(
             connection,
-            author="somebody",
+            author=author,
             user={"name": "Somebody"},
             may_edit=may_edit,
             trusted=trusted,

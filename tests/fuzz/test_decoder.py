@@ -171,3 +171,18 @@ async def test_what_builds_on_nothing_is_asked_for_and_not_kept() -> None:
     trial.check()
     assert str(trial.honest.text).count("first second ") == 1
     trial.end()
+
+
+async def test_nobody_writes_in_the_name_of_somebody_who_is_there() -> None:
+    trial = Trial("file", trusted=False)
+    trial.check()
+    honest = trial.honest.ydoc
+    thief: Doc[Any] = Doc(client_id=honest.client_id)
+    thief.apply_update(honest.get_update())
+    before = thief.get_state()
+    thief.get("source", type=Text).insert(0, "x" * 100)
+    for step in (SyncStep.UPDATE, SyncStep.MISSING):
+        stolen = frame(sync(step, thief.get_update(before)))
+        await trial.suffer(Attack("thief", (stolen,), closes=True))
+    trial.check()
+    trial.end()

@@ -95,7 +95,7 @@ class Door:
 
 
 class Pair:
-    """A guest on the room page and the host in JupyterLab, at the pad of one room."""
+    """Two honest people at the pad of one room: guests, or a guest and the host in JupyterLab."""
 
     def __init__(self, room: dict[str, Any], file: Path, one: SyncClient, other: SyncClient):
         self.room = room
@@ -106,18 +106,15 @@ class Pair:
         self._number = 0
 
     @classmethod
-    async def make(cls, server: JupyterServer, **wish: Any) -> Pair:
+    async def make(cls, server: JupyterServer, *, host: bool, **wish: Any) -> Pair:
         """A new room with two honest people."""
         room = await server.room(**wish)
         guest = await (await server.guest(room["id"], "Honest")).document().connect()
-        notebook = room["pad_type"] == "notebook"
-        form = ("json", "notebook") if notebook else ("text", "file")
-        return cls(
-            room,
-            server.pad_file(room),
-            guest,
-            await server.host.lab_document(str(room["pad_path"]), *form),
-        )
+        if host:
+            other = await server.host.lab_document(str(room["pad_path"]))
+        else:
+            other = await (await server.guest(room["id"], "Other")).document().connect()
+        return cls(room, server.pad_file(room), guest, other)
 
     async def type_for_ever(self) -> None:
         """Type in turn, each word when the other has seen the last."""
@@ -230,9 +227,11 @@ class Siege:
         """A room for this batch, with hostile members, a hostile host and hostile watchers."""
         self.doors = []
         kind = rng.choice(("file", "notebook"))
-        wild = await Pair.make(self.server, pad_type=kind)
-        key = wild.people[1].url
-        self._enter(key, dict(self.server.host.headers), wild)
+        wild = await Pair.make(self.server, host=False, pad_type=kind)
+        form = ("json", "notebook") if kind == "notebook" else ("text", "file")
+        host = self.server.host
+        socket = host.lab_socket(*await host.lab_key(str(wild.room["pad_path"]), *form))
+        self._enter(socket.url, socket.headers, wild)
         for pair, role in ((wild, "member"), (wild, "member"), (self.safe, "observer")):
             person = await self.server.guest(pair.room["id"], "Hostile", role)
             for name in ("pad", "runs"):
@@ -271,6 +270,7 @@ class Siege:
             self.check(wild)
             await wild.agree(every_word=False)
             await self.safe.agree(every_word=True)
+            assert not any(fault in self.server.log for fault in FAULTS)
         except BaseException as error:
             kept = [keep(wanted.wire or wanted.upgrade or b"").name for wanted in planned[-BATCH:]]
             told = f"seeds {batch[0]} to {batch[-1]}: {error}\nkept: {' '.join(kept)}"
@@ -278,7 +278,6 @@ class Siege:
         finally:
             for task in typing:
                 task.cancel()
-        await wild.people[1].disconnect()
         for person in [one for one in self.server.people if one not in before]:
             await person.close()
             self.server.people.remove(person)
@@ -301,7 +300,7 @@ def open_files(pid: int) -> int:
 @pytest.mark.timeout(120 + MINUTES * 60)
 @pytest.mark.filterwarnings("ignore:Non-unique cell ID")
 async def test_hostile_clients_close_themselves_and_nobody_else(attacked: JupyterServer) -> None:
-    siege = Siege(attacked, await Pair.make(attacked, starter_text=""))
+    siege = Siege(attacked, await Pair.make(attacked, host=True, starter_text=""))
     assert attacked.process is not None
     pid, cases, batch = attacked.process.pid, 0, list[int]()
     memory = files = 0

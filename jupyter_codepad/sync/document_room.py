@@ -227,12 +227,15 @@ class DocumentRoom(StockDocumentRoom):  # type: ignore[misc]
         if not self.ready or self._closed:
             return
         if target == "state":
-            if self._document.path != self._last_path:  # only the server says where the file is
-                self._document.path = self._last_path
+            if self._document.path != self._last_path:
+                self._tidy.soon(self._say_path)
             return
         self._untouched = False
         self._tidy.changed(target, event)
         self._clock.changed()
+
+    def _say_path(self) -> None:
+        self._document.path = self._last_path  # only the server says where the file is
 
     def _save_is_due(self) -> None:
         if self.guarded or self._autosave:

@@ -43,6 +43,10 @@ class Tidy:
         elif target == "meta":
             self._due.add(self._repair_meta)
 
+    def soon(self, repair: Callable[[], None]) -> None:
+        """Have something else put right: what observes a document cannot change it."""
+        self._due.add(repair)
+
     def __call__(self) -> None:
         while self._due:
             self._due.pop()()

@@ -20,7 +20,7 @@ from urllib.parse import urlsplit
 
 import nbformat
 import pytest
-from pycrdt import Doc
+from pycrdt import Doc, Map
 
 from jupyter_codepad.sync.updates import read_state
 from tests.fuzz.hostile import Attack, World, attack, frame, upgrade_attack
@@ -295,6 +295,16 @@ class Siege:
 def open_files(pid: int) -> int:
     """How many files a process has open."""
     return len(os.listdir(f"/proc/{pid}/fd"))
+
+
+async def test_nobody_else_says_where_the_file_is(attacked: JupyterServer) -> None:
+    pair = await Pair.make(attacked, host=False)
+    one, other = (client.ydoc.get("state", type=Map) for client in pair.people)
+    path = one["path"]
+    one["path"] = "elsewhere.py"
+    await until(lambda: one["path"] == other["path"] == path, "the path")
+    await pair.agree(every_word=False)
+    assert "Traceback" not in attacked.log
 
 
 @pytest.mark.timeout(120 + MINUTES * 60)

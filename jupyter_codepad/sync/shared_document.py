@@ -98,7 +98,7 @@ class SharedDocument:
         self._intake = Intake(ydoc, self.flush)
         self._subscription: Any = None
         self._inbox: list[tuple[bytes, SyncClient]] = []
-        self._writers: dict[int, SyncClient] = {}
+        self._writers: dict[int, str] = {}
         self._whole: set[int] = set()
         self._own: list[bytes] = []
         self._acks: list[SyncClient] = []
@@ -131,7 +131,6 @@ class SharedDocument:
     def detach(self, client: SyncClient) -> None:
         """Forget a client and tell the others that it is gone."""
         self.clients.discard(client)
-        self._writers = {who: one for who, one in self._writers.items() if one is not client}
         self.states.leave(client)
 
     def receive(self, client: SyncClient, frame: bytes) -> None:
@@ -222,15 +221,16 @@ class SharedDocument:
     def _may_write(self, client: SyncClient, clients: set[int], *, claims: bool) -> bool:
         """Whether somebody may write as these Yjs clients.
 
-        What is written in the name of somebody who is here would take the place of what they write
-        themselves. Their own older line may still be open.
+        What is written in the name of somebody else would take the place of what they write
+        themselves: a Yjs client is the person's who first wrote as it, or else says that they are.
         """
         for who in clients:
-            owner = self.states.speaker(who) or self._writers.get(who)
-            if owner in self.clients and owner.author != client.author:
+            speaker = self.states.speaker(who)
+            owner = self._writers.get(who) or (speaker.author if speaker else None)
+            if owner not in (None, client.author):
                 return False
         if claims and len(clients) == 1:
-            self._writers[next(iter(clients))] = client
+            self._writers.setdefault(next(iter(clients)), client.author)
         return True
 
     def _take_back(self, client: SyncClient, content: bytes) -> None:

@@ -320,7 +320,12 @@ def edits(rng: random.Random, world: World) -> list[bytes]:
         odd_cell,
     ]
     for _ in range(rng.randint(1, 5)):
-        rng.choice(makes)()
+        try:
+            rng.choice(makes)()
+        except BaseException as error:
+            if type(error).__name__ != "PanicException":  # yrs loses count among objects in a text
+                raise
+            break
     ydoc.unobserve(watching)
     return made
 

@@ -41,6 +41,7 @@ class Trial:
         self.room = Room(kind)
         self.trusted = trusted
         self.honest = Honest(self.room)
+        self.honest.text.insert(0, "honest\n")
         self.faults: list[str] = []
         loop = asyncio.get_running_loop()
         loop.set_exception_handler(lambda _, context: self.faults.append(str(context)))

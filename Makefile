@@ -29,6 +29,8 @@ ARGS ?=
 PYTEST_ARGS ?=
 # What `make bench` is asked for: see `.venv/bin/python -m tests.load.bench --help`.
 BENCH_ARGS ?=
+# For how long `make fuzz` goes on.
+MINUTES ?= 10
 
 # npm scripts use jupyter-builder, and node where the machine has none, from the environment.
 export PATH := $(abspath $(BIN)):$(PATH)
@@ -82,6 +84,10 @@ format: $(VENV)/.python-test ## Format the Python code
 .PHONY: bench
 bench: setup-test $(PEERS) ## Measure live documents beside other servers, under load
 	@$(BIN)/python -m tests.load.bench $(BENCH_ARGS)
+
+.PHONY: fuzz
+fuzz: setup-test ## Hostile bytes for live documents, with new seeds, for MINUTES=10
+	@FUZZ_MINUTES='$(MINUTES)' $(BIN)/pytest -s tests/fuzz $(PYTEST_ARGS)
 
 .PHONY: bench-page
 bench-page: setup-test ## Measure what a person feels: page load, key to screen, run to output

@@ -57,12 +57,12 @@ class SocketLimit:
         self._until = 0.0
         self._count = 0
 
-    def hit(self) -> bool:
-        """Count a message; False when it is one too many."""
+    def hit(self, weight: int = 1) -> bool:
+        """Count a message as so many; False when it is one too many."""
         now = time.monotonic()
         if now >= self._until:
             self._until, self._count = now + self._seconds, 0
-        self._count += 1
+        self._count += weight
         if self._count <= self._most:
             return True
         REFUSED.labels(limit="messages_per_connection").inc()

@@ -17,6 +17,9 @@ MALFORMED = 4400
 TOO_SLOW = 1013
 TOO_MANY = 4429
 REASON_CHARACTERS = 120
+MESSAGE_BYTES = 1024
+MESSAGE_SECONDS = 0.0003
+"""A message that is longer, or takes longer, counts as several."""
 
 
 class DocumentFull(ProtocolError):
@@ -35,15 +38,19 @@ class SyncClient:
     __slots__ = (
         "_refused_since",
         "acks_wanted",
+        "answered",
+        "asked",
         "author",
         "behind",
         "client_id",
         "connection",
         "document",
         "foreign",
+        "gap",
         "may_edit",
         "message_limit",
         "parts",
+        "returns",
         "trusted",
         "updates_received",
         "user",
@@ -72,8 +79,12 @@ class SyncClient:
         self.updates_received = 0
         self.acks_wanted = False
         self.behind: bytes | None = None
+        self.asked: bytes | None = None
         self.foreign: bytes | None = None
         self.parts: list[bytes] = []
+        self.answered = False
+        self.gap = False
+        self.returns = 0
         self.document: SharedDocument | None = None
         self._refused_since = 0.0
 
@@ -90,15 +101,24 @@ class SyncClient:
         document = self.document
         if document is None:
             return
-        if self.message_limit is not None and not self.message_limit.hit():
-            words = "That was too much at once. The connection comes back by itself."
-            self.connection.close(TOO_MANY, words)
+        if not self._counts(1 + len(message) // MESSAGE_BYTES):
             return
         try:
             document.receive(self, message)
         except ProtocolError as error:
             document.log.warning("A frame in %s was refused: %s", document.document_id, error)
             self.refuse(error)
+
+    def took(self, seconds: float) -> None:
+        """The server was busy so long with what this client has sent."""
+        self._counts(int(seconds / MESSAGE_SECONDS))
+
+    def _counts(self, messages: int) -> bool:
+        if self.message_limit is None or self.message_limit.hit(messages):
+            return True
+        words = "That was too much at once. The connection comes back by itself."
+        self.connection.close(TOO_MANY, words)
+        return False
 
     def congested(self) -> None:
         """The client reads slower than others write; it is brought up to date later, in one go."""
@@ -109,7 +129,10 @@ class SyncClient:
     def drained(self) -> None:
         """The client has read what was sent."""
         if self.document is not None:
-            self.document.client_drained(self)
+            try:
+                self.document.client_drained(self)
+            except ProtocolError as error:
+                self.refuse(error)
 
     def lost(self) -> None:
         """The socket has ended."""

@@ -34,7 +34,7 @@ from .connection import Connection, upgrade
 from .document_room import DocumentRoom
 from .manager import PAD
 from .memory_rooms import Copies, MemoryRoom
-from .protocol import Kind, Reader, var_bytes
+from .protocol import Kind, ProtocolError, Reader, var_bytes
 from .websocket import user_state
 
 if TYPE_CHECKING:
@@ -51,6 +51,8 @@ CLOSE_CODES = {404: 4404, 400: 4400}
 UNREADABLE = 4500
 RELOAD = 1003
 REASON_CHARACTERS = 120
+SAVES_LIMIT = 1000
+"""Saves that one socket may ask for before the first of them is done."""
 
 
 def may_edit_in_lab(access: Access | None) -> bool:
@@ -71,6 +73,7 @@ class LabClient(SyncClient):
         "_may_write",
         "_room",
         "_room_id",
+        "_saves_asked",
         "_say_left",
         "document_name",
     )
@@ -93,6 +96,7 @@ class LabClient(SyncClient):
         self._room_id = access.room.id if access is not None else None
         self._may_write = may_write
         self._left = False
+        self._saves_asked: list[int] = []
         self.document_name = PAD
 
     def join(self) -> None:
@@ -116,19 +120,32 @@ class LabClient(SyncClient):
         reader = Reader(rest)
         if reader.var_string() != "save":
             return
-        answer = {"type": "save", "responseTo": reader.var_uint(), "status": "failed"}
-        if self.may_edit and isinstance(self._room, DocumentRoom):
-            saving = self._room._save_to_disc()
-            saving.add_done_callback(lambda done: self._say_saved(answer, done))
-        else:
-            self._say(answer)
+        number = reader.var_uint()
+        if not self.may_edit or not isinstance(self._room, DocumentRoom):
+            self._say_saved(number, "failed")
+            return
+        self._saves_asked.append(number)
+        if len(self._saves_asked) == 1:
+            self._save(self._room)
+        elif len(self._saves_asked) > SAVES_LIMIT:
+            raise ProtocolError("too many saves at once")
 
-    def _say_saved(self, answer: dict[str, Any], saving: asyncio.Task[None]) -> None:
-        if not saving.cancelled() and saving.exception() is None:
-            answer["status"] = "success"
-        self._say(answer)
+    def _save(self, room: DocumentRoom) -> None:
+        """Save for all who have asked so far; who asks meanwhile is next."""
+        asked = len(self._saves_asked)
+        saving = room._save_to_disc()
+        saving.add_done_callback(lambda done: self._saved(room, asked, done))
 
-    def _say(self, message: dict[str, Any]) -> None:
+    def _saved(self, room: DocumentRoom, asked: int, saving: asyncio.Task[None]) -> None:
+        well = not saving.cancelled() and saving.exception() is None
+        for number in self._saves_asked[:asked]:
+            self._say_saved(number, "success" if well else "failed")
+        del self._saves_asked[:asked]
+        if self._saves_asked:
+            self._save(room)
+
+    def _say_saved(self, number: int, status: str) -> None:
+        message = {"type": "save", "responseTo": number, "status": status}
         self.send(bytes((Kind.JUPYTER,)) + var_bytes(json.dumps(message).encode()))
 
     def lost(self) -> None:

@@ -29,11 +29,14 @@ READ_BYTES = 65536
 CONTROL_LIMIT = 125
 SMALL = 1024
 FRAGMENTS_LIMIT = 4096
+EXTRAS_LIMIT = 3 * FRAGMENTS_LIMIT
+"""Pings, pongs and parts of messages, from one look at the connection (``check``) to the next."""
 
 CONTINUATION, TEXT, BINARY, CLOSE, PING, PONG = 0, 1, 2, 8, 9, 10
 FIN = 0x80
 MASKED = 0x80
 PROTOCOL_FAULT = 1002
+NOT_ALLOWED = 1008
 TOO_LARGE = 1009
 NO_CODE = 1005
 
@@ -83,6 +86,7 @@ class Connection(asyncio.Protocol):
 
     __slots__ = (
         "_closing",
+        "_extras",
         "_fragments",
         "_fragments_bytes",
         "_held",
@@ -90,6 +94,7 @@ class Connection(asyncio.Protocol):
         "_limit",
         "_lost",
         "_needed",
+        "_paused",
         "_receiver",
         "_small",
         "_timer",
@@ -108,6 +113,8 @@ class Connection(asyncio.Protocol):
         self._needed = 0
         self._fragments: list[bytes] | None = None
         self._fragments_bytes = 0
+        self._extras = 0
+        self._paused = False
         self._closing = False
         self._lost = False
         self._timer: asyncio.TimerHandle | None = None
@@ -157,6 +164,7 @@ class Connection(asyncio.Protocol):
     def check(self) -> bool:
         """Whether anything has been heard since the last check; if not, ask for a sign."""
         heard, self.heard = self.heard, False
+        self._extras = 0
         if not heard and not self._closing and not self._lost:
             self._transport.write(PING_FRAME)
         return heard
@@ -176,11 +184,13 @@ class Connection(asyncio.Protocol):
 
     def pause_writing(self) -> None:
         """Much is waiting to be sent; called by the event loop."""
+        self._paused = True
         if self._receiver is not None and not self._closing:
             self._receiver.congested()
 
     def resume_writing(self) -> None:
         """Little is waiting to be sent; called by the event loop."""
+        self._paused = False
         if self._receiver is not None and not self._closing:
             self._receiver.drained()
 
@@ -275,8 +285,12 @@ class Connection(asyncio.Protocol):
     def _unusual(self, first: int, payload: bytes) -> None:
         """Everything but a whole binary message."""
         opcode = first & 15
-        if opcode == PING:
-            self._transport.write(_frame(PONG, payload))
+        self._extras += 1
+        if self._extras > EXTRAS_LIMIT:
+            self.close(NOT_ALLOWED, "too many pings, or messages in too many parts")
+        elif opcode == PING:
+            if not self._paused:  # who does not read is told nothing
+                self._transport.write(_frame(PONG, payload))
         elif opcode == CLOSE:
             self._end(_frame(CLOSE, payload[:2]))
         elif opcode == TEXT:
@@ -354,10 +368,8 @@ async def upgrade(handler: RequestHandler, connection: Connection) -> None:
         _StreamTransport(stream, connection, answer)
         return
     try:
-        if stream.closed():  # the client has gone while we looked who it is
-            raise StreamClosedError
         taken = socket.socket(fileno=os.dup(stream.socket.fileno()))
-    except OSError:
+    except (OSError, AttributeError):  # it has hung up already, and has no socket any more
         connection.connection_lost(None)
         return
     taken.setblocking(False)

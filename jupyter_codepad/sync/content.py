@@ -63,7 +63,8 @@ def first_history(file_type: str, content: Any) -> bytes:
 
 def histories(ydoc: Doc[Any]) -> set[int]:
     """The Yjs clients with which the histories began that are in a document: one, as a rule."""
-    return {int(name) for name in ydoc.get(MARK, type=Map) if name.isdecimal()}
+    names = (name for name in ydoc.get(MARK, type=Map) if len(name) <= CLIENT_ID_BITS)
+    return {int(name) for name in names if name.isdecimal()}
 
 
 def emptied(file_type: str, state: bytes) -> bytes:

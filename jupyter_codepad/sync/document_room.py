@@ -15,8 +15,7 @@ from jupyter_events import EventLogger
 from jupyter_server_ydoc.loaders import FileLoader
 from jupyter_server_ydoc.rooms import DocumentRoom as StockDocumentRoom
 from jupyter_server_ydoc.utils import LogLevel, OutOfBandChanges
-from jupyter_ydoc.yunicode import YUnicode
-from pycrdt import Text, UndoManager
+from pycrdt import UndoManager
 
 from .client import SyncClient
 from .conflicts import Conflict, Conflicts, Keep, Reason
@@ -24,6 +23,7 @@ from .content import changed, content_hash, first_history, histories, meet, outs
 from .files import Files, SaveClock, put_back
 from .merge import Content
 from .shared_document import SharedDocument
+from .sizes import size_of
 from .tidy import Tidy
 from .turns import Turns
 from .update_log import LoadedDocument, UpdateLog
@@ -81,7 +81,7 @@ class DocumentRoom(StockDocumentRoom):  # type: ignore[misc]
             turns=turns,
             log=log,
             clients=self.clients,
-            size=self._size,
+            size=partial(size_of, self._document),
             size_limit_bytes=size_limit_bytes,
             tidy=self._tidy,
         )
@@ -140,11 +140,6 @@ class DocumentRoom(StockDocumentRoom):  # type: ignore[misc]
     def _emit(self, level: LogLevel, action: str | None = None, msg: str | None = None) -> None:
         with suppress(RuntimeError):  # the file has no path any more
             super()._emit(level, action, msg)
-
-    def _size(self) -> int:
-        if isinstance(self._document, YUnicode):
-            return len(self.ydoc.get("source", type=Text))
-        return len(self.ydoc.get_update())
 
     # -- the life of jupyter-collaboration's room, on our engine ----------------------------------
 
@@ -233,7 +228,7 @@ class DocumentRoom(StockDocumentRoom):  # type: ignore[misc]
         if not self.ready or self._closed:
             return
         if target == "state":
-            self._tidy.later(self._say_path)
+            self._tidy.soon(self._say_path)
             return
         self._untouched = False
         self._tidy.changed(target, event)

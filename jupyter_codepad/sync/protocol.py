@@ -8,12 +8,21 @@ variable-length unsigned integer naming its kind, then the kind's own content. O
 from __future__ import annotations
 
 import json
+import math
+import re
 from dataclasses import dataclass
 from enum import IntEnum
 from typing import Any
 
-MAX_VAR_UINT_BYTES = 8
-MIN_ENTRY_BYTES = 2
+MAX_SHIFT = 49
+MAX_NUMBER = 2**53 - 1
+"""JavaScript knows no larger ones: other clients would trip over them."""
+
+AWARENESS_CLOCK_LIMIT = 2**52
+"""Clocks that are still to be counted up from, by the server too."""
+
+STATE_DEPTH_LIMIT = 64
+BRACKETS = re.compile(r'"(?:[^"\\]|\\.)*"|[\[\]{}]')
 
 
 class Kind(IntEnum):
@@ -55,23 +64,60 @@ class Reader:
         self._data = data
         self._at = 0
 
+    @property
+    def left(self) -> int:
+        """How many bytes are left."""
+        return len(self._data) - self._at
+
+    def byte(self) -> int:
+        """One byte."""
+        if self._at >= len(self._data):
+            raise ProtocolError("the frame ends too early")
+        self._at += 1
+        return self._data[self._at - 1]
+
     def var_uint(self) -> int:
         """A variable-length unsigned integer of at most 53 bits."""
+        data, at = self._data, self._at
         value = shift = 0
-        for _ in range(MAX_VAR_UINT_BYTES):
-            if self._at >= len(self._data):
-                raise ProtocolError("the frame ends in the middle of a number")
-            byte = self._data[self._at]
-            self._at += 1
+        try:
+            while True:
+                byte = data[at]
+                at += 1
+                if byte < 128:
+                    break
+                value |= (byte & 127) << shift
+                shift += 7
+                if shift > MAX_SHIFT:
+                    raise ProtocolError("a number in the frame is too long")
+        except IndexError:
+            raise ProtocolError("the frame ends in the middle of a number") from None
+        self._at = at
+        value |= byte << shift
+        if value > MAX_NUMBER:
+            raise ProtocolError("a number in the frame is too large")
+        return value
+
+    def count(self) -> int:
+        """How many things follow: no more than there are bytes for."""
+        count = self.var_uint()
+        if count > self.left:
+            raise ProtocolError("the frame announces more than it holds")
+        return count
+
+    def var_int(self) -> None:
+        """Pass over a variable-length signed integer of at most 53 bits."""
+        byte = self.byte()
+        value, shift = byte & 63, 6
+        while byte >= 128:
+            byte = self.byte()
             value |= (byte & 127) << shift
             shift += 7
-            if byte < 128:
-                return value
-        raise ProtocolError("a number in the frame is too long")
+        if value > MAX_NUMBER or shift > MAX_SHIFT + 7:
+            raise ProtocolError("a number in the frame is too large")
 
-    def var_bytes(self) -> bytes:
-        """Bytes after their length."""
-        length = self.var_uint()
+    def take(self, length: int) -> bytes:
+        """So many bytes."""
         end = self._at + length
         if end > len(self._data):
             raise ProtocolError("the frame is shorter than it says")
@@ -79,12 +125,26 @@ class Reader:
         self._at = end
         return chunk
 
+    def var_bytes(self) -> bytes:
+        """Bytes after their length."""
+        return self.take(self.var_uint())
+
+    def end(self) -> None:
+        """Nothing may be left."""
+        if self._at < len(self._data):
+            raise ProtocolError("the frame is longer than it says")
+
     def var_string(self) -> str:
         """UTF-8 text after its length in bytes."""
-        try:
-            return self.var_bytes().decode()
-        except UnicodeDecodeError as error:
-            raise ProtocolError("text in the frame is not UTF-8") from error
+        return decoded(self.var_bytes())
+
+
+def decoded(text: bytes) -> str:
+    """UTF-8. Raises ``ProtocolError``."""
+    try:
+        return text.decode()
+    except UnicodeDecodeError as error:
+        raise ProtocolError("text in the frame is not UTF-8") from error
 
 
 def var_uint(value: int) -> bytes:
@@ -105,15 +165,6 @@ def var_bytes(data: bytes) -> bytes:
 def sync_frame(step: SyncStep, content: bytes) -> bytes:
     """A ``SYNC`` frame."""
     return bytes((Kind.SYNC, step)) + var_bytes(content)
-
-
-def check_counts(content: bytes) -> None:
-    """Refuse a state vector or update that announces more entries than its bytes can hold.
-
-    Yjs reads the announced number first and makes room for as many: ten bytes would take gigabytes.
-    """
-    if Reader(content).var_uint() * MIN_ENTRY_BYTES > len(content):
-        raise ProtocolError("the frame announces more than it holds")
 
 
 def ack_frame(count: int) -> bytes:
@@ -148,11 +199,36 @@ def read_awareness(content: bytes, limit: int) -> list[AwarenessEntry]:
     entries = []
     for _ in range(count):
         client_id, clock = reader.var_uint(), reader.var_uint()
-        try:
-            state = json.loads(reader.var_string())
-        except (json.JSONDecodeError, RecursionError) as error:
-            raise ProtocolError("an awareness state is not JSON") from error
+        if clock > AWARENESS_CLOCK_LIMIT:
+            raise ProtocolError("a number in the frame is too large")
+        state = _read_state(reader.var_string())
         if state is not None and not isinstance(state, dict):
             raise ProtocolError("an awareness state is not an object")
         entries.append(AwarenessEntry(client_id, clock, state))
     return entries
+
+
+def _read_state(text: str) -> Any:
+    """JSON as JavaScript reads it, and flat enough to be written again anywhere."""
+    if text.count("[") + text.count("{") > STATE_DEPTH_LIMIT:
+        depth = deepest = 0
+        for found in BRACKETS.finditer(text):
+            depth += {"[": 1, "{": 1, "]": -1, "}": -1}.get(found[0], 0)
+            deepest = max(deepest, depth)
+        if deepest > STATE_DEPTH_LIMIT:
+            raise ProtocolError("an awareness state is nested too deep")
+    try:
+        return json.loads(text, parse_constant=_no_number, parse_float=_finite)
+    except (ValueError, RecursionError) as error:
+        raise ProtocolError("an awareness state is not JSON") from error
+
+
+def _no_number(word: str) -> None:
+    raise ValueError(f"{word} is not JSON")
+
+
+def _finite(digits: str) -> float:
+    number = float(digits)
+    if not math.isfinite(number):
+        raise ValueError("a number is too large")
+    return number

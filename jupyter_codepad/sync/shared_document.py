@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Callable
+from functools import partial
 from logging import Logger
 from typing import Any
 
@@ -12,19 +14,20 @@ from pycrdt import Doc, TransactionEvent, merge_updates
 from .. import metrics
 from .client import DocumentFull, SyncClient
 from .connection import binary_frame
+from .intake import Intake, check_whole
 from .protocol import (
     KEEP_ALIVE,
     Kind,
     ProtocolError,
     Reader,
     SyncStep,
-    check_counts,
     read_awareness,
     sync_frame,
 )
 from .states import StateRelay
 from .turns import Turns
 from .update_log import Update
+from .updates import read_state
 
 NOTHING = b"\x00\x00"
 """The Yjs update that changes nothing."""
@@ -33,8 +36,11 @@ NO_STATE = b"\x00"
 """The state vector of an empty document."""
 
 UPDATE_HEAD = bytes((Kind.SYNC, SyncStep.UPDATE))
-SMALL_COUNT = 2
-"""So many entries are in any update; of more it is checked whether they can be."""
+SLOW_SECONDS = 0.01
+"""Updates that take longer to apply count as many messages of who has sent them."""
+
+RETURNS_LIMIT = 3
+"""So often a client can come back with another history; each time two documents are compared."""
 
 INTERNAL_FAULT = 1011
 SERVER = "server"
@@ -91,8 +97,10 @@ class SharedDocument:
         self._size_limit = size_limit_bytes
         self._size_at_most = size_limit_bytes or 0
         self._tidy = tidy
+        self._intake = Intake(ydoc, self.flush)
         self._subscription: Any = None
         self._inbox: list[tuple[bytes, SyncClient]] = []
+        self._writers: dict[int, str] = {}
         self._whole: set[int] = set()
         self._own: list[bytes] = []
         self._acks: list[SyncClient] = []
@@ -164,15 +172,15 @@ class SharedDocument:
 
     def _receive_state(self, client: SyncClient, state: bytes) -> None:
         """Say what the client lacks, and ask for what we lack."""
-        check_counts(state)
-        if self.histories and self.returned is not None:
-            known = clients_of(state)
-            if known and not known & self.histories:
-                # It has a history that is not ours: before anything is merged we want all of it.
-                client.foreign = state
-                client.send(sync_frame(SyncStep.STATE, NO_STATE))
-                return
-        self._answer(client, state)
+        known = {who for who, clock in read_state(state).items() if clock > 0}
+        if self.histories and self.returned is not None and known and not known & self.histories:
+            # It has a history that is not ours: before anything is merged we want all of it.
+            client.foreign = state
+            client.send(sync_frame(SyncStep.STATE, NO_STATE))
+        elif client.behind is not None:
+            client.asked = state  # it is answered when it has read what it was sent
+        else:
+            self._answer(client, state)
 
     def _answer(self, client: SyncClient, state: bytes) -> None:
         self.flush()
@@ -180,13 +188,10 @@ class SharedDocument:
             missing = self.ydoc.get_update(state)
         except Exception as error:
             raise ProtocolError("the state vector cannot be read") from error
-        client.behind = None
         client.send(sync_frame(SyncStep.STATE, self.ydoc.get_state()))
         client.send(sync_frame(SyncStep.MISSING, missing))
 
     def _receive_update(self, client: SyncClient, step: int, content: bytes) -> None:
-        if len(content) < 2 or content[0] >= SMALL_COUNT:
-            check_counts(content)
         client.updates_received += 1
         if client.foreign is not None:
             self._gather(client, content)
@@ -195,17 +200,11 @@ class SharedDocument:
                 self._take_back(client, merge_updates(*parts) if len(parts) > 1 else content)
         elif content != NOTHING and not self._read_only:
             # What may not be is dropped but counted: the client waits for no acknowledgement.
-            if not client.may_edit:
-                client.edit_refused()
+            if client.may_edit:
+                self._take_in(client, step, content)
             else:
-                if not client.trusted and self._overfull(len(content)):
-                    raise DocumentFull("this would make the document too large")
-                if not self._inbox and not self._own:
-                    self._since = asyncio.get_running_loop().time()
-                self._inbox.append((content, client))
-                if step == SyncStep.MISSING:
-                    self._whole.add(len(self._inbox) - 1)
-                self._turns.soon(self)
+                client.edit_refused()
+        client.answered = client.answered or step == SyncStep.MISSING
         if client.wants_acks and not client.acks_wanted:
             client.acks_wanted = True
             self._acks.append(client)
@@ -219,10 +218,51 @@ class SharedDocument:
         if sum(map(len, client.parts)) > GATHERED_SHARE * self._size_limit:
             raise DocumentFull("this is more than the document can hold")
 
+    def _take_in(self, client: SyncClient, step: int, content: bytes) -> None:
+        if not client.trusted and self._overfull(len(content)):
+            raise DocumentFull("this would make the document too large")
+        own = partial(self._may_write, client, claims=step == SyncStep.UPDATE)
+        if not self._intake.fits(content, trusted=client.trusted, may_write=own):
+            if step == SyncStep.MISSING:
+                raise ProtocolError("the update builds on what is not here")
+            # It has typed before it was greeted, or was not allowed to for a while.
+            if not client.gap:
+                client.gap = True
+                client.send(sync_frame(SyncStep.STATE, self.ydoc.get_state()))
+            return
+        if not self._inbox and not self._own:
+            self._since = asyncio.get_running_loop().time()
+        self._inbox.append((content, client))
+        if step == SyncStep.MISSING:
+            client.gap = False
+            self._whole.add(len(self._inbox) - 1)
+        self._turns.soon(self)
+
+    def _may_write(self, client: SyncClient, clients: set[int], *, claims: bool) -> bool:
+        """Whether somebody may write as these Yjs clients.
+
+        What is written in the name of somebody else would take the place of what they write
+        themselves: a Yjs client is the person's who first wrote as it, or else says that they are.
+        """
+        for who in clients:
+            speaker = self.states.speaker(who)
+            if speaker is not None and not speaker.answered:
+                speaker = None  # others may bring back what a crash has lost
+            owner = self._writers.get(who) or (speaker.author if speaker else None)
+            if owner not in (None, client.author):
+                return False
+        if claims and len(clients) == 1:
+            self._writers.setdefault(next(iter(clients)), client.author)
+        return True
+
     def _take_back(self, client: SyncClient, content: bytes) -> None:
         """All that a client has whose history we do not know: the room decides about it."""
         state, client.foreign = client.foreign, None
         assert state is not None and self.returned is not None
+        client.returns += 1
+        if client.returns > RETURNS_LIMIT:
+            raise ProtocolError("this is another document, again and again")
+        check_whole(content, trusted=client.trusted)
         if not client.trusted and client.may_edit and self._overfull(len(content)):
             raise DocumentFull("this would make the document too large")
         self.flush()
@@ -258,12 +298,16 @@ class SharedDocument:
     def client_drained(self, client: SyncClient) -> None:
         """Bring a client up to date that has been left out."""
         state, client.behind = client.behind, None
+        asked, client.asked = client.asked, None
         if state is None:
             return
-        self.flush()
-        missing = self.ydoc.get_update(state)
-        if missing != NOTHING:
-            client.send(sync_frame(SyncStep.UPDATE, missing))
+        if asked is not None:
+            self._answer(client, asked)
+        else:
+            self.flush()
+            missing = self.ydoc.get_update(state)
+            if missing != NOTHING:
+                client.send(sync_frame(SyncStep.UPDATE, missing))
         self.states.greet(client)
 
     def keep_alive(self) -> None:
@@ -278,6 +322,7 @@ class SharedDocument:
     def _changed(self, event: TransactionEvent) -> None:
         if self._applying:
             return
+        self._intake.note(event.update)
         if not self._inbox and not self._own:
             self._since = asyncio.get_running_loop().time()
         self._own.append(event.update)
@@ -353,12 +398,18 @@ class SharedDocument:
         self._applying = True
         try:
             contents = [content for content, _ in inbox]
+            started = time.perf_counter()
             try:
                 self.ydoc.apply_update(
                     merge_updates(*contents) if len(contents) > 1 else contents[0]
                 )
             except Exception:
                 return [one for one in inbox if self._apply_one(*one)]
+            taken = time.perf_counter() - started
+            if taken > SLOW_SECONDS:
+                total = sum(map(len, contents))
+                for content, client in inbox:
+                    client.took(taken * len(content) / total)
             return inbox
         finally:
             self._applying = False
@@ -372,7 +423,9 @@ class SharedDocument:
             if place not in whole:
                 applied.extend(self._apply([(content, client)]))
             else:
+                started = time.perf_counter()
                 self._apply_one(content, client)
+                client.took(time.perf_counter() - started)
                 applied.extend((update, client) for update in self._own)
                 self._own = []
         self._own = held
@@ -382,6 +435,7 @@ class SharedDocument:
         try:
             self.ydoc.apply_update(content)
         except Exception as error:
+            self._intake.forget()
             self.log.warning("An update in %s was refused: %r", self.document_id, error)
             client.refuse(ProtocolError("the update cannot be read"))
             return False
@@ -390,10 +444,3 @@ class SharedDocument:
     async def durable(self) -> None:
         """Wait until all that is in the document now is on disk."""
         await self._turns.durable(self)
-
-
-def clients_of(state: bytes) -> set[int]:
-    """The Yjs clients that a state vector knows anything of. Raises ``ProtocolError``."""
-    reader = Reader(state)
-    pairs = ((reader.var_uint(), reader.var_uint()) for _ in range(reader.var_uint()))
-    return {client for client, clock in pairs if clock > 0}

@@ -42,6 +42,10 @@ class StateRelay:
         """What clients say of themselves now."""
         return [entry.state for entry in self._states.values() if entry.state is not None]
 
+    def speaker(self, client_id: int) -> SyncClient | None:
+        """Who has come as this Yjs client."""
+        return self._speakers.get(client_id)
+
     def stop(self) -> None:
         """Relay no more."""
         if self._timer is not None:
@@ -49,8 +53,8 @@ class StateRelay:
             self._timer = None
 
     def greet(self, client: SyncClient) -> None:
-        """Tell a client what everybody says."""
-        if self._states:
+        """Tell a client what everybody says; later, if it has not read what it was sent."""
+        if self._states and client.behind is None:
             client.send(awareness_frame(list(self._states.values())))
 
     def receive(self, client: SyncClient, entries: Iterable[AwarenessEntry]) -> None:

@@ -1,4 +1,4 @@
-"""What nobody may see in a room's pad, taken out before anything of it is sent."""
+"""What may not be in a room's pad, taken out or put right before anything of it is sent."""
 
 from __future__ import annotations
 
@@ -7,7 +7,10 @@ from typing import Any
 
 from jupyter_ydoc.ynotebook import YNotebook
 from jupyter_ydoc.yunicode import YUnicode
-from pycrdt import Map, Text
+from pycrdt import Array, Map, Text
+
+CELL_TYPES = ("code", "markdown", "raw")
+NBFORMAT = {"nbformat": 4, "nbformat_minor": 0}
 
 
 class Tidy:
@@ -25,11 +28,8 @@ class Tidy:
         """Keep it clean from now on, and clean what is there already if it is loaded (``now``)."""
         self.on = True
         if now and isinstance(self._document, YNotebook):
-            self._remove_trust()
-
-    def later(self, what: Callable[[], None]) -> None:
-        """Have something done before anything is sent; a document cannot be changed just now."""
-        self._due.add(what)
+            self._repair_cells()
+            self._repair_meta()
 
     def changed(self, target: str, event: Any) -> None:
         """Note what a change may have brought in."""
@@ -38,26 +38,45 @@ class Tidy:
         if target == "source" and isinstance(self._document, YUnicode):
             if any(not isinstance(d.get("insert", ""), str) for d in event.delta):
                 self._due.add(self._remove_embeds)
-        elif target == "cells" and any(part.path[-1:] != ["source"] for part in event):
-            self._due.add(self._remove_trust)
+        elif target == "cells" and any(map(_concerns_cells, event)):
+            self._due.add(self._repair_cells)
+        elif target == "meta":
+            self._due.add(self._repair_meta)
+
+    def soon(self, repair: Callable[[], None]) -> None:
+        """Have something else put right: what observes a document cannot change it."""
+        self._due.add(repair)
 
     def __call__(self) -> None:
         while self._due:
             self._due.pop()()
 
-    def _remove_trust(self) -> None:
+    def _repair_cells(self) -> None:
         """Trust no cell of a room: JupyterLab would run what anybody has put into its output.
 
         A cell stays untrusted for the host too, because its output can be written by a guest later.
+        What is no cell goes: neither JupyterLab nor the file could have it.
         """
+        cells = self._document.ycells
         with self._document.ydoc.transaction():
-            for cell in self._document.ycells:
-                metadata = cell.get("metadata")
-                if isinstance(metadata, Map):
-                    if "trusted" in metadata:
-                        del metadata["trusted"]
-                elif isinstance(metadata, dict) and "trusted" in metadata:
-                    cell["metadata"] = Map({k: v for k, v in metadata.items() if k != "trusted"})
+            for place, cell in reversed(list(enumerate(cells))):
+                if _is_cell(cell):
+                    _repair_cell(cell)
+                else:
+                    del cells[place]
+
+    def _repair_meta(self) -> None:
+        """What is said of the notebook as a whole has to be there, and to be what it should be."""
+        meta = self._document.ydoc.get("meta", type=Map)
+        if not self._document.ycells and not len(meta):
+            return
+        with self._document.ydoc.transaction():
+            for name, number in NBFORMAT.items():
+                found = meta.get(name)
+                if not isinstance(found, float | int) or not number <= found < number + 10:
+                    meta[name] = number
+            if not isinstance(meta.get("metadata"), Map | dict):
+                meta["metadata"] = Map({})
 
     def _remove_embeds(self) -> None:
         """Take objects out of a text: no editor of code can show one, and some break on it."""
@@ -69,3 +88,45 @@ class Tidy:
                     position += len(value.encode())
                 else:
                     del text[position : position + 1]
+
+
+def _concerns_cells(part: Any) -> bool:
+    """Whether cells came in, or something of a cell changed that is looked after."""
+    path = part.path
+    if len(path) < 2:
+        return True
+    if path[1] == "outputs" and len(path) == 2:
+        inserted = [value for change in part.delta for value in change.get("insert", ())]
+        return not all(isinstance(value, Map) for value in inserted)
+    return bool(path[1] == "metadata")
+
+
+def _is_cell(cell: Any) -> bool:
+    return isinstance(cell, Map) and cell.get("cell_type") in CELL_TYPES
+
+
+def _repair_cell(cell: Map[Any]) -> None:
+    metadata = cell.get("metadata")
+    if isinstance(metadata, Map):
+        if "trusted" in metadata:
+            del metadata["trusted"]
+    elif not isinstance(metadata, dict):
+        cell["metadata"] = Map({})
+    elif "trusted" in metadata:
+        cell["metadata"] = Map({k: v for k, v in metadata.items() if k != "trusted"})
+    if not isinstance(cell.get("source"), Text):
+        cell["source"] = Text()
+    if "id" in cell and not isinstance(cell["id"], str):
+        del cell["id"]
+    if cell["cell_type"] == "code" or "outputs" in cell:
+        _repair_outputs(cell)
+
+
+def _repair_outputs(cell: Map[Any]) -> None:
+    outputs = cell.get("outputs")
+    if not isinstance(outputs, Array):
+        cell["outputs"] = Array()
+        return
+    for place, output in reversed(list(enumerate(outputs))):
+        if not isinstance(output, Map | dict):
+            del outputs[place]

@@ -74,7 +74,9 @@ class Turns:
         for document in due:
             try:
                 more_updates, more_acks = document.take_turn()
-            except Exception:  # one document's fault is not the others'
+            except (KeyboardInterrupt, SystemExit):
+                raise
+            except BaseException:  # one document's fault is not the others'; yrs panics with these
                 document.fail()
                 continue
             updates += more_updates

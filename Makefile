@@ -29,6 +29,8 @@ ARGS ?=
 PYTEST_ARGS ?=
 # What `make bench` is asked for: see `.venv/bin/python -m tests.load.bench --help`.
 BENCH_ARGS ?=
+# What `make soak` is asked for: `SOAK_ARGS="--seeds 5000 --lose-log"`.
+SOAK_ARGS ?=
 # For how long `make fuzz` goes on.
 MINUTES ?= 10
 
@@ -46,9 +48,14 @@ run: setup ## Set everything up and start a server with a demo room; prints its 
 
 .PHONY: test
 test: setup-test ## Set everything up and run all tests: frontend, Python, browsers
-	@status=0; \
+	@$(BIN)/pytest -m browser $(PYTEST_ARGS) >$(VENV)/browser.log 2>&1 & browsers=$$!; \
+	trap 'kill $$browsers 2>/dev/null || true' EXIT; \
+	status=0; \
 	npm --prefix labextension test || status=$$?; \
-	$(BIN)/pytest $(PYTEST_ARGS) || status=$$?; \
+	$(BIN)/pytest -m 'not browser' $(PYTEST_ARGS) || [ $$? = 5 ] || status=1; \
+	echo 'Browser tests'; \
+	wait $$browsers || [ $$? = 5 ] || status=1; \
+	cat $(VENV)/browser.log; \
 	exit $$status
 
 .PHONY: test-frontend
@@ -84,6 +91,10 @@ format: $(VENV)/.python-test ## Format the Python code
 .PHONY: bench
 bench: setup-test $(PEERS) ## Measure live documents beside other servers, under load
 	@$(BIN)/python -m tests.load.bench $(BENCH_ARGS)
+
+.PHONY: soak
+soak: setup-test ## Thousands of seeded plans of people typing while servers die (SOAK_ARGS=--help)
+	@$(BIN)/python -m tests.randomized.soak $(SOAK_ARGS)
 
 .PHONY: fuzz
 fuzz: setup-test ## Hostile bytes for live documents, with new seeds, for MINUTES=10

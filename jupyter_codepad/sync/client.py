@@ -17,7 +17,7 @@ MALFORMED = 4400
 TOO_SLOW = 1013
 TOO_MANY = 4429
 REASON_CHARACTERS = 120
-MESSAGE_BYTES = 1024
+MESSAGE_BYTES = 16 * 1024
 MESSAGE_SECONDS = 0.0003
 """A message that is longer, or takes longer, counts as several."""
 

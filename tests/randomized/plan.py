@@ -8,14 +8,18 @@ from __future__ import annotations
 
 import json
 import random
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-TOGETHER = 50
-"""Plans with the same number of fifties in their seed are carried out on one server at once."""
+TOGETHER = 67
+"""So many plans with neighbouring seeds are carried out on one server at once."""
 
-ENDS = (("kill", "restart"), ("kill", "kill"), ("forget", "kill"), ("restart", "forget"))
-"""What ends the parts of a plan: killed, stopped and started, or that and the log is lost."""
+ENDS = (("kill", "restart"), ("kill", "kill"), ("restart", "kill"))
+"""What ends the parts of a plan: the server is killed, or stopped and started again."""
+
+LOSSES = (("forget", "kill"), ("restart", "forget"))
+"""The same, where the update log is lost once, too."""
 
 STEPS_A_PART = 14
 STEPS_DOWN = 4
@@ -101,8 +105,8 @@ class Plan:
         return cls(stored["seed"], stored["kind"], actors, parts)
 
 
-def make_plan(seed: int) -> Plan:
-    """The plan of a seed."""
+def make_plan(seed: int, ends: Sequence[Sequence[str]] = ENDS) -> Plan:
+    """The plan of a seed; ``ends``: the ways in which its parts may end."""
     rng = random.Random(seed)
     kind = "notebook" if seed % 3 == 2 else "text"
     engines = (["pycrdt"], ["yjs"], ["pycrdt", "yjs"])[seed // 3 % 3]
@@ -113,7 +117,7 @@ def make_plan(seed: int) -> Plan:
         actors.append(Actor("pycrdt", "lab", "host"))
     weights = {**WEIGHTS, **(CELL_WEIGHTS if kind == "notebook" else {})}
     parts = []
-    for number, end in enumerate((*ENDS[seed // TOGETHER % len(ENDS)], "")):
+    for number, end in enumerate((*ends[seed // TOGETHER % len(ends)], "")):
         steps = _steps(rng, len(actors), weights, f"{number}a", STEPS_A_PART)
         last = _steps(rng, len(actors), {"type": 1}, f"{number}b", LAST_WORDS)
         down_weights = {k: v for k, v in DOWN_WEIGHTS.items() if end != "forget" or k != "outside"}

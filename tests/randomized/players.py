@@ -33,7 +33,10 @@ class Player(Protocol):
         """Do something."""
 
     async def look(self) -> dict[str, Any]:
-        """``text``, ``cells`` (pairs of id and source), ``connected``, ``trying`` (to be), ``saved``, ``end``."""
+        """How things are: ``text``, ``cells`` (pairs of id and source), ``connected``, ``saved``.
+
+        ``trying``: whether they want to be connected; ``end``: why they never will be again.
+        """
 
     async def close(self) -> None:
         """Go for good."""

@@ -24,6 +24,9 @@ from tests.support.sync_client import SyncClient
 
 DEADLINE_SECONDS = 40.0
 ASK_SECONDS = 2.0
+TALK_SECONDS = 0.05
+"""At most so long after people have begun to type their last words the server ends."""
+RESULTS = Path(__file__).parents[2] / "test-results" / "plans"
 OPTIONS = [
     "--CodepadApp.save_delay_seconds=0.1",
     "--CodepadApp.save_share=1",
@@ -124,12 +127,14 @@ class Act:
             player = await self._player(actor, person)
             await player.act("come")
             self.people.append(Someone(actor, person, player, actor.role != "observer"))
-        self.newcomer = await self._guest("Newcomer", "member")
 
     async def _guest(self, name: str, role: str) -> Person:
         if role not in self._codes:
             self._codes[role] = await self.server.invite(self.room["id"], role)
         return await self.server.person().join(self._codes[role], name)
+
+    async def _newcomer(self) -> SyncClient:
+        return await self.server.host.document(room_id=self.room["id"]).connect()
 
     async def _player(self, actor: Actor, person: Person) -> Player:
         if actor.road == "lab":
@@ -188,15 +193,9 @@ class Act:
 
     async def _edit(self, step: Step, *, up: bool) -> None:
         someone = self.people[step.who]
-        word = step.word
-        if step.do in {"erase", "erase_others"}:
-            own = step.do == "erase"
-            there = (await someone.player.act("look"))[0]
-            known = [w for w in there if w in self.words]
-            found = [w for w in known if (self.words[w].owner == step.who) is own]
-            if not found:
-                return
-            word = found[int(step.place * len(found))]
+        word = step.word if not step.do.startswith("erase") else await self._found(step)
+        if not word:
+            return
         before, after, look = await someone.player.act(step.do, word, step.place)
         came = list((Counter(after) - Counter(before)).elements())
         gone = list((Counter(before) - Counter(after)).elements())
@@ -204,10 +203,22 @@ class Act:
             self.words[word] = Word(step.who, present=False, refused=not someone.may_edit)
         if step.do in {"undo", "redo"}:
             for touched in (*came, *gone):
-                assert touched in self.words, f"undo has touched {touched!r}, which nobody typed"
-                assert self.words[touched].owner == step.who, f"undo has touched {touched!r}"
-        if not someone.may_edit:
-            return
+                owner = self.words[touched].owner if touched in self.words else None
+                assert owner == step.who, f"undo has touched {touched!r}"
+        if someone.may_edit:
+            self._note(step, came, gone, look)
+            sent = bool(up and look["trying"])
+            someone.pending += [(touched, step.do, sent) for touched in (*came, *gone)]
+
+    async def _found(self, step: Step) -> str:
+        """A word to erase: one's own, or somebody else's."""
+        there = (await self.people[step.who].player.act("look"))[0]
+        own = step.do == "erase"
+        known = [word for word in there if word in self.words]
+        found = [word for word in known if (self.words[word].owner == step.who) is own]
+        return found[int(step.place * len(found))] if found else ""
+
+    def _note(self, step: Step, came: list[str], gone: list[str], look: dict[str, Any]) -> None:
         for touched in came:
             self.words[touched].present = True
             self.words[touched].reborn |= step.do != "type"
@@ -217,8 +228,6 @@ class Act:
                 self.words[touched].present = False
             else:
                 self.words[touched].foreign = True
-        for touched in (*came, *gone):
-            someone.pending.append((touched, step.do, up and look["trying"]))
 
     async def _saved(self, someone: Someone) -> None:
         async def saved_or_away() -> bool:
@@ -279,14 +288,14 @@ class Act:
 
     async def _quiet(self) -> bool:
         """Wait until the file is what everybody sees, or there is something to choose."""
-        newcomer = await self.newcomer.document().connect()
+        newcomer = await self._newcomer()
         try:
 
             async def same() -> bool:
                 if await self._chooses_now():
                     return True
                 looks = [await s.player.look() for s in self.people if s.may_edit]
-                here = [look for look in looks if look["connected"]]
+                here = [look for look in looks if look["trying"]]
                 seen = _shown(newcomer, self.kind)
                 return (
                     all(look["saved"] and _of(look, self.kind) == seen for look in here)
@@ -316,7 +325,7 @@ class Act:
         return await self._conflict()
 
     async def _conflict(self) -> dict[str, Any] | None:
-        answer = await self.newcomer.api("GET", f"rooms/{self.room['id']}/conflict")
+        answer = await self.server.host.api("GET", f"rooms/{self.room['id']}/conflict")
         assert answer.status_code == 200, answer.text
         found: dict[str, Any] | None = answer.json()["conflict"]
         return found
@@ -330,7 +339,7 @@ class Act:
                 await someone.player.act("come")
             else:
                 await self._fresh(someone)
-        newcomer = await self.newcomer.document().connect()
+        newcomer = await self._newcomer()
         await until_true(partial(self._agree, newcomer), partial(self._disagreement, newcomer))
         seen = _shown(newcomer, self.kind)
         await until_true(partial(self._log_is, newcomer), lambda: "the log")
@@ -338,14 +347,14 @@ class Act:
             look = await someone.player.look()
             assert look["end"] is None, f"somebody was cut: {look['end']}"
             await someone.player.close()
-        self._check_words(seen)
+        self.check_words(seen)
 
     async def _agree(self, newcomer: SyncClient) -> bool:
         found = await self._chooses_now()
         if found is not None:
             self.conflicts += 1
             body = {"id": found["id"], "keep": "both"}
-            answer = await self.newcomer.api("POST", f"rooms/{self.room['id']}/conflict", body)
+            answer = await self.server.host.api("POST", f"rooms/{self.room['id']}/conflict", body)
             assert answer.status_code in {200, 409}, answer.text
             return False
         seen = _shown(newcomer, self.kind)
@@ -384,7 +393,8 @@ class Act:
         seen = built(self.kind, [newcomer.ydoc.get_update()]).get()
         return all(built(self.kind, way).get() == seen for way in ways)
 
-    def _check_words(self, seen: Any) -> None:
+    def check_words(self, seen: Any) -> None:
+        """Each word as often as it should be."""
         texts = [seen] if isinstance(seen, str) else [source for _, source in seen]
         found = Counter(word for text in texts for word in text.split())
         wrong = []
@@ -437,49 +447,81 @@ class Outcome:
     conflicts: int = 0
 
 
-async def perform(plans: list[Plan], home: Path) -> Outcome:
-    """Carry out plans whose parts end alike, together on one server."""
-    outcome = Outcome()
-    home.mkdir(parents=True, exist_ok=True)
-    server = JupyterServer(home, options=OPTIONS)
-    node = await Node(home).start()
-    acts = [Act(plan, server, node) for plan in plans]
-    rng = random.Random(plans[0].seed)
+class Performance:
+    """Plans whose parts end alike, carried out together on one server."""
 
-    async def all_acts(do: Callable[[Act], Awaitable[None]]) -> None:
-        standing = [act for act in acts if act.plan.seed not in outcome.failures]
+    def __init__(self, plans: list[Plan], home: Path) -> None:
+        home.mkdir(parents=True, exist_ok=True)
+        self.outcome = Outcome()
+        self._plans = plans
+        self._server = JupyterServer(home, options=OPTIONS)
+        self._node = Node(home)
+        self._acts = [Act(plan, self._server, self._node) for plan in plans]
+        self._rng = random.Random(plans[0].seed)
+
+    async def run(self) -> Outcome:
+        """Carry them out."""
+        await self._node.start()
+        try:
+            await self._server.start()
+            await self._all(Act.gather)
+            for number, part in enumerate(self._plans[0].parts):
+                await self._all(lambda act, n=number: act.up(act.plan.parts[n].steps))  # type: ignore[misc]
+                if part.end:
+                    await self._end(number, part.end)
+            await self._all(Act.check)
+            self.outcome.conflicts = sum(bool(act.conflicts) for act in self._acts)
+            self._read_log()
+        finally:
+            await self._server.close()
+            await self._node.stop()
+        return self.outcome
+
+    async def _end(self, number: int, end: str) -> None:
+        """The server ends while everybody is talking, and comes back."""
+        words = self._all(lambda act: act.up(act.plan.parts[number].last_words))
+        talking = asyncio.create_task(words)
+        await asyncio.sleep(self._rng.random() * TALK_SECONDS)
+        await (self._server.kill9() if end == "kill" else self._server.stop())
+        await talking
+        if end == "forget":
+            for file in self._server.home.rglob("updates.sqlite*"):
+                file.unlink()
+            for act in self._acts:
+                act.forgotten = True
+        await self._all(lambda act: act.down(act.plan.parts[number].down))
+        await self._server.start()
+
+    async def _all(self, do: Callable[[Act], Awaitable[None]]) -> None:
+        """Have all do something; who fails does nothing more."""
+        failures = self.outcome.failures
+        standing = [act for act in self._acts if act.plan.seed not in failures]
         results = await asyncio.gather(*(do(act) for act in standing), return_exceptions=True)
         for act, result in zip(standing, results, strict=True):
             if isinstance(result, BaseException):
-                outcome.failures[act.plan.seed] = f"{type(result).__name__}: {result}"
+                failures[act.plan.seed] = f"{type(result).__name__}: {result}"
 
-    try:
-        await server.start()
-        await all_acts(Act.gather)
-        for number, part in enumerate(plans[0].parts):
-            await all_acts(lambda act, n=number: act.up(act.plan.parts[n].steps))  # type: ignore[misc]
-            if not part.end:
-                continue
-            talking = asyncio.create_task(
-                all_acts(lambda act, n=number: act.up(act.plan.parts[n].last_words))  # type: ignore[misc]
-            )
-            await asyncio.sleep(rng.random() * 0.05)
-            await (server.kill9() if part.end == "kill" else server.stop())
-            await talking
-            if part.end == "forget":
-                for file in server.home.rglob("updates.sqlite*"):
-                    file.unlink()
-                for act in acts:
-                    act.forgotten = True
-            await all_acts(lambda act, n=number: act.down(act.plan.parts[n].down))  # type: ignore[misc]
-            await server.start()
-        await all_acts(Act.check)
-        outcome.conflicts = sum(bool(act.conflicts) for act in acts)
-        log = server.log
+    def _read_log(self) -> None:
+        log = self._server.log
         for word in ("Traceback", "could not take its turn"):
             if word in log:
-                outcome.failures[-1] = log[log.index(word) - 500 :][:4000]
-    finally:
-        await server.close()
-        await node.stop()
-    return outcome
+                self.outcome.failures[-1] = log[max(0, log.index(word) - 500) :][:4000]
+
+
+async def perform(plans: list[Plan], home: Path) -> Outcome:
+    """Carry out plans whose parts end alike, together on one server."""
+    return await Performance(plans, home).run()
+
+
+def kept(plans: list[Plan], outcome: Outcome) -> str:
+    """Keep the plans that have failed as files; returns what went wrong, and where they are."""
+    RESULTS.mkdir(parents=True, exist_ok=True)
+    lines = []
+    by_seed = {plan.seed: plan for plan in plans}
+    for seed, what in outcome.failures.items():
+        if seed in by_seed:
+            file = RESULTS / f"{seed}.json"
+            file.write_text(by_seed[seed].as_json())
+            lines.append(f"{file}:")
+        lines.append(what)
+    return "\n".join(lines)

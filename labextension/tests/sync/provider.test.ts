@@ -63,6 +63,23 @@ describe('saved', () => {
     expect(provider.status).toBe('saving');
   });
 
+  it('is not said of what was typed while the line was closing', () => {
+    provider = server.connect();
+    server.acknowledging = false;
+    type('a');
+    server.socket.readyState = 2;
+    type('b');
+    server.acknowledge();
+    expect(provider.unsaved).toBe(true);
+    expect(provider.status).toBe('saving');
+    server.socket.end(1006);
+    server.acknowledging = true;
+    vi.advanceTimersByTime(400);
+    server.accept();
+    expect(server.text).toBe('ab');
+    expect(provider.unsaved).toBe(false);
+  });
+
   it('is said to an observer, whose updates are counted and dropped', () => {
     server.mayEdit = false;
     provider = server.connect();

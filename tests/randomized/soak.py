@@ -1,0 +1,47 @@
+"""Thousands of plans: ``python -m tests.randomized.soak --seeds 1000``.
+
+Plans that fail are kept in ``test-results/plans``; put into ``tests/randomized/saved`` they are
+carried out with all other tests.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+from tests.randomized.plan import ENDS, LOSSES, TOGETHER, make_plan
+from tests.randomized.stage import kept, perform
+
+
+def main() -> int:
+    """Carry out plans until all are done; returns the number of those that failed."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--seeds", type=int, default=2000, help="how many plans")
+    parser.add_argument("--first", type=int, default=1000, help="the first seed")
+    parser.add_argument("--lose-log", action="store_true", help="lose the update log, too")
+    options = parser.parse_args()
+    ends = LOSSES if options.lose_log else ENDS
+    failed = 0
+    for first in range(options.first, options.first + options.seeds, TOGETHER):
+        plans = [make_plan(seed, ends) for seed in range(first, first + TOGETHER)]
+        started = time.monotonic()
+        with tempfile.TemporaryDirectory(prefix="codepad-soak-") as home:
+            outcome = asyncio.run(perform(plans, Path(home)))
+        failed += len(outcome.failures)
+        took = time.monotonic() - started
+        print(
+            f"seeds {first}-{first + TOGETHER - 1}: {took:.0f} s, {len(outcome.failures)} failed, "
+            f"in {outcome.conflicts} somebody had to choose",
+            flush=True,
+        )
+        if outcome.failures:
+            print(kept(plans, outcome), flush=True)
+    return failed
+
+
+if __name__ == "__main__":
+    sys.exit(min(main(), 100))

@@ -249,6 +249,7 @@ class CollaborationHandler(WebSocketMixin, JupyterHandler):
         self.codepad = codepad
         self.copies = copies
         self.sessions = sessions
+        self.current_user = None  # nobody, until ``prepare`` has looked
 
     # -- before the socket opens -----------------------------------------------------------------
 

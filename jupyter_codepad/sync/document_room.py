@@ -99,7 +99,7 @@ class DocumentRoom(StockDocumentRoom):  # type: ignore[misc]
         self._clock = SaveClock(save_delay, self._save_is_due)
         self._saved_hash = ""
         self._autosave_wished = True
-        self._untouched = self._closed = self._finished = False
+        self._untouched = self._closed = self._finished = self._looking = False
 
     @property
     def document(self) -> Any:
@@ -326,9 +326,18 @@ class DocumentRoom(StockDocumentRoom):  # type: ignore[misc]
     # -- changes from outside ---------------------------------------------------------------------
 
     async def look(self) -> None:
-        """See whether somebody else has written or moved the file."""
-        if self.ready and not self._closed:
-            await self._file.maybe_notify()
+        """See whether somebody else has written or moved the file.
+
+        Never while it is saved: who looks takes note of the newer file, and the save that goes on
+        would not see any more that there is one.
+        """
+        async with self._save_lock:
+            self._looking = True
+            try:
+                if self.ready and not self._closed:
+                    await self._file.maybe_notify()
+            finally:
+                self._looking = False
 
     def _on_filepath_change(self) -> None:
         self._last_path = str(self._file.path)
@@ -339,8 +348,11 @@ class DocumentRoom(StockDocumentRoom):  # type: ignore[misc]
             self._document.path = self._last_path
 
     async def _on_outofband_change(self) -> None:
-        async with self._save_lock:
+        if self._looking:
             await self._merge_outside()
+        else:  # another document on the same file has looked
+            async with self._save_lock:
+                await self._merge_outside()
         self._clock.within(0)
 
     async def _merge_outside(self) -> None:

@@ -326,12 +326,8 @@ class DocumentRoom(StockDocumentRoom):  # type: ignore[misc]
     # -- changes from outside ---------------------------------------------------------------------
 
     async def look(self) -> None:
-        """See whether somebody else has written or moved the file.
-
-        Never while it is saved: who looks takes note of the newer file, and the save that goes on
-        would not see any more that there is one.
-        """
-        async with self._save_lock:
+        """See whether somebody else has written or moved the file."""
+        async with self._save_lock:  # a save that goes on would not see the newer file any more
             self._looking = True
             try:
                 if self.ready and not self._closed:

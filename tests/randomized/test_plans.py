@@ -7,7 +7,7 @@ was erased, and nothing is there that anybody typed who might not. `make soak` d
 
 from __future__ import annotations
 
-from itertools import groupby
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -19,27 +19,32 @@ SEEDS = 3 * TOGETHER
 SAVED = sorted((Path(__file__).parent / "saved").glob("*.json"))
 
 
-def ends(plan: Plan) -> list[str]:
+def ends(plan: Plan) -> tuple[str, ...]:
     """How the parts of a plan end."""
-    return [part.end for part in plan.parts]
+    return tuple(part.end for part in plan.parts if part.end)
+
+
+def saved_plans() -> list[Plan]:
+    """Plans that have failed once."""
+    return [replace(Plan.load(path), seed=-number) for number, path in enumerate(SAVED, start=1)]
 
 
 @pytest.mark.timeout(400)
 @pytest.mark.parametrize("first", range(0, SEEDS, TOGETHER))
 async def test_plans(first: int, tmp_path: Path) -> None:
     plans = [make_plan(seed) for seed in range(first, first + TOGETHER)]
+    known = [replace(plan, seed=0) for plan in plans]
+    for plan in saved_plans():
+        if ends(plan) == ends(plans[0]) and replace(plan, seed=0) not in known:
+            plans.append(plan)
     outcome = await perform(plans, tmp_path)
     assert not outcome.failures, kept(plans, outcome)
 
 
-@pytest.mark.timeout(400)
-async def test_plans_that_have_failed_once(tmp_path: Path) -> None:
-    plans = sorted(map(Plan.load, SAVED), key=ends)
-    assert plans
-    for number, (_, group) in enumerate(groupby(plans, key=ends)):
-        together = list(group)
-        outcome = await perform(together, tmp_path / str(number))
-        assert not outcome.failures, kept(together, outcome)
+def test_plans_that_have_failed_once_are_carried_out_again() -> None:
+    assert SAVED
+    carried_out = {ends(make_plan(first)) for first in range(0, SEEDS, TOGETHER)}
+    assert {ends(plan) for plan in saved_plans()} <= carried_out
 
 
 def test_a_plan_is_the_same_for_the_same_seed_and_after_it_was_kept(tmp_path: Path) -> None:

@@ -18,9 +18,6 @@ MAX_SHIFT = 49
 MAX_NUMBER = 2**53 - 1
 """JavaScript knows no larger ones: other clients would trip over them."""
 
-AWARENESS_CLOCK_LIMIT = 2**52
-"""Clocks that are still to be counted up from, by the server too."""
-
 STATE_DEPTH_LIMIT = 64
 BRACKETS = re.compile(r'"(?:[^"\\]|\\.)*"|[\[\]{}]')
 
@@ -199,8 +196,6 @@ def read_awareness(content: bytes, limit: int) -> list[AwarenessEntry]:
     entries = []
     for _ in range(count):
         client_id, clock = reader.var_uint(), reader.var_uint()
-        if clock > AWARENESS_CLOCK_LIMIT:
-            raise ProtocolError("a number in the frame is too large")
         state = _read_state(reader.var_string())
         if state is not None and not isinstance(state, dict):
             raise ProtocolError("an awareness state is not an object")

@@ -9,10 +9,13 @@ from typing import Any
 from .awareness import page_state
 from .client import SyncClient
 from .connection import binary_frame
-from .protocol import AwarenessEntry, awareness_frame
+from .protocol import AwarenessEntry, ProtocolError, awareness_frame
 
 PAUSE_SECONDS = 0.04
 """Carets are relayed no more often than this: nobody sees more, and they come with every key."""
+
+CLOCK_LIMIT = 2**52
+"""Of what somebody says of themselves: the server counts on from there."""
 
 ONE_FRAME_SPEAKERS = 16
 """Of more who have said something of themselves at once, each hears the own words too."""
@@ -67,6 +70,8 @@ class StateRelay:
                 self._speakers[entry.client_id] = client
             if entry.client_id != client.client_id:
                 continue
+            if entry.clock > CLOCK_LIMIT:
+                raise ProtocolError("a number in the frame is too large")
             known = self._states.get(entry.client_id)
             if known is not None and entry.clock < known.clock:
                 continue

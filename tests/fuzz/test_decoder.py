@@ -13,7 +13,8 @@ import pytest
 from pycrdt import Doc, Text
 
 from jupyter_codepad.sync.content import content_hash, histories
-from jupyter_codepad.sync.protocol import Kind, SyncStep
+from jupyter_codepad.sync.protocol import AwarenessEntry, Kind, SyncStep, awareness_frame
+from jupyter_codepad.sync.states import CLOCK_LIMIT
 from jupyter_codepad.sync.updates import read_state
 from tests.fuzz.hostile import Attack, attack, frame, sync
 from tests.fuzz.plan import CASES, MINUTES, keep, memory_bytes, seeds
@@ -185,5 +186,17 @@ async def test_nobody_writes_in_the_name_of_somebody_who_is_there() -> None:
     for step in (SyncStep.UPDATE, SyncStep.MISSING):
         stolen = frame(sync(step, thief.get_update(before)))
         await trial.suffer(Attack("thief", (stolen,), closes=True))
+    trial.check()
+    trial.end()
+
+
+async def test_who_repeats_what_they_heard_of_others_stays() -> None:
+    trial = Trial("file", trusted=True)
+    last = awareness_frame([AwarenessEntry(77, CLOCK_LIMIT, {})])
+    beyond = awareness_frame([AwarenessEntry(77, CLOCK_LIMIT + 1, None)])
+    await trial.suffer(Attack("last", (frame(last),)))
+    trial.honest.wire.connection.data_received(frame(awareness_frame([AwarenessEntry(5, 1, {})])))
+    for entry in (last, beyond):
+        trial.honest.wire.connection.data_received(frame(entry))
     trial.check()
     trial.end()

@@ -28,6 +28,8 @@ from tests.fuzz.plan import MINUTES, keep, memory_bytes, seeds
 from tests.support.server import JupyterServer
 from tests.support.sync_client import SyncClient, until
 
+pytestmark = pytest.mark.apart
+
 SECONDS = 5.0
 BATCH = 32
 AT_ONCE = 4

@@ -29,6 +29,7 @@ def saved_plans() -> list[Plan]:
     return [replace(Plan.load(path), seed=-number) for number, path in enumerate(SAVED, start=1)]
 
 
+@pytest.mark.apart
 @pytest.mark.timeout(400)
 @pytest.mark.parametrize("first", range(0, SEEDS, TOGETHER))
 async def test_plans(first: int, tmp_path: Path) -> None:

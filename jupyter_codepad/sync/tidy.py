@@ -97,8 +97,10 @@ def _concerns_cells(part: Any) -> bool:
         return True
     if path[1] == "outputs" and len(path) == 2:
         inserted = [value for change in part.delta for value in change.get("insert", ())]
-        return not all(isinstance(value, Map) for value in inserted)
-    return bool(path[1] == "metadata")
+        return not all(map(_is_output, inserted))
+    if path[1] == "outputs" and len(path) == 3:
+        return not _is_output(part.target)
+    return path[1] in ("metadata", "attachments")
 
 
 def _is_cell(cell: Any) -> bool:
@@ -118,6 +120,8 @@ def _repair_cell(cell: Map[Any]) -> None:
         cell["source"] = Text()
     if "id" in cell and not isinstance(cell["id"], str):
         del cell["id"]
+    if "attachments" in cell and not _are_attachments(cell["attachments"]):
+        del cell["attachments"]
     if cell["cell_type"] == "code" or "outputs" in cell:
         _repair_outputs(cell)
 
@@ -128,5 +132,23 @@ def _repair_outputs(cell: Map[Any]) -> None:
         cell["outputs"] = Array()
         return
     for place, output in reversed(list(enumerate(outputs))):
-        if not isinstance(output, Map | dict):
+        if not _is_output(output):
             del outputs[place]
+
+
+def _is_output(output: Any) -> bool:
+    """Whether nbformat could write it."""
+    if not isinstance(output, Map | dict):
+        return False
+    kind = output.get("output_type")
+    if kind == "stream":
+        return output.get("text") is not None
+    if kind in ("display_data", "execute_result"):
+        return isinstance(output.get("data"), Map | dict)
+    return bool(kind == "error")
+
+
+def _are_attachments(attachments: Any) -> bool:
+    return isinstance(attachments, Map | dict) and all(
+        isinstance(bundle, Map | dict) for bundle in attachments.values()
+    )

@@ -297,7 +297,7 @@ def edits(rng: random.Random, world: World) -> list[bytes]:
     def odd_cell() -> None:
         cell = cells[rng.randrange(len(cells))] if len(cells) else None
         if isinstance(cell, Map):
-            name = rng.choice(("source", "metadata", "outputs", "id", "cell_type"))
+            name = rng.choice(("source", "metadata", "outputs", "id", "cell_type", "attachments"))
             cell[name] = odd_value(rng)
 
     def odd_key() -> None:
@@ -345,6 +345,7 @@ def odd_value(rng: random.Random) -> Any:
             {"trusted": True},
             Map({"a": Map({"b": Array([1])})}),
             Array([Text("x"), 1, {}]),
+            Array([{"output_type": "stream"}, Map({"output_type": "display_data", "data": 1})]),
             Text("type"),
             Doc(),
         )

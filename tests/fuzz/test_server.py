@@ -53,6 +53,8 @@ def module_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[JupyterS
             "--CodepadApp.save_delay_seconds=0.1",
             "--CodepadApp.cleanup_delay_seconds=1",
             "--CodepadApp.collaboration_message_limit_bytes=1048576",
+            "--CodepadApp.links_per_room_limit=100000",
+            "--CodepadApp.participants_per_room_limit=100000",
         ],
     )
     made.configure({"CodepadApp": {"rate_limits": {"joins_per_room": ""}}})

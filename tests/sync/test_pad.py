@@ -270,6 +270,25 @@ async def test_no_cell_of_a_room_is_ever_trusted(server: JupyterServer) -> None:
     cells.unobserve(watch)
 
 
+async def test_what_is_no_output_or_no_cell_goes_and_the_file_is_written(
+    server: JupyterServer,
+) -> None:
+    room = await server.room(pad_type="notebook", starter_text="x = 1")
+    mallory = await (await server.guest(room["id"], "Mallory")).document().connect()
+    bob = await (await server.guest(room["id"], "Bob")).document().connect()
+    outputs: list[Any] = [{}, {"output_type": "stream"}, {"output_type": "display_data"}, 5]
+    mallory.cells()[0]["outputs"] = Array([*outputs, *(Map(o) for o in outputs[:3])])
+    for odd in ("text", 5.0, Array([1]), Map({}), Map({"cell_type": "odd"})):
+        mallory.cells().append(odd)  # type: ignore[arg-type]
+    mallory.ydoc.get("meta", type=Map).clear()
+    await until(lambda: len(bob.cells()) == 1 and not bob.cells()[0]["outputs"], "what is left")
+    source = bob.cells()[0]["source"]
+    source += "\ny = 2"
+    file = server.pad_file(room)
+    await until(lambda: "y = 2" in file.read_text(), "the notebook's file")
+    assert not bob.closed and not mallory.closed
+
+
 def shows(client: SyncClient, text: str) -> bool:
     return text in str(client.cells()[0]["source"])
 

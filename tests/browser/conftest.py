@@ -6,8 +6,12 @@ import asyncio
 from collections.abc import Iterator
 
 import pytest
+from playwright.async_api import expect
 
 from tests.support.trap import Trap, open_trap
+
+# The other tests go on beside these, and machines differ.
+expect.set_options(timeout=15_000)
 
 
 @pytest.fixture

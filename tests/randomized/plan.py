@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import random
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -105,10 +105,20 @@ class Plan:
         return cls(stored["seed"], stored["kind"], actors, parts)
 
 
-def make_plan(seed: int, ends: Sequence[Sequence[str]] = ENDS) -> Plan:
-    """The plan of a seed; ``ends``: the ways in which its parts may end."""
+def make_plan(
+    seed: int,
+    ends: Sequence[Sequence[str]] = ENDS,
+    *,
+    kind: str | None = None,
+    without: Collection[str] = (),
+) -> Plan:
+    """The plan of a seed.
+
+    ``ends``: the ways in which its parts may end; ``kind``: of document, by default one of both;
+    ``without``: what nobody does while the server is there.
+    """
     rng = random.Random(seed)
-    kind = "notebook" if seed % 3 == 2 else "text"
+    kind = kind or ("notebook" if seed % 3 == 2 else "text")
     engines = (["pycrdt"], ["yjs"], ["pycrdt", "yjs"])[seed // 3 % 3]
     actors = [Actor(rng.choice(engines), "page", "member") for _ in range(rng.choice((2, 3, 3)))]
     if rng.random() < 0.4:
@@ -116,6 +126,7 @@ def make_plan(seed: int, ends: Sequence[Sequence[str]] = ENDS) -> Plan:
     if rng.random() < 0.4:
         actors.append(Actor("pycrdt", "lab", "host"))
     weights = {**WEIGHTS, **(CELL_WEIGHTS if kind == "notebook" else {})}
+    weights = {do: weight for do, weight in weights.items() if do not in without}
     parts = []
     for number, end in enumerate((*ends[seed // TOGETHER % len(ends)], "")):
         steps = _steps(rng, len(actors), weights, f"{number}a", STEPS_A_PART)

@@ -1,7 +1,7 @@
 """Thousands of plans: ``python -m tests.randomized.soak --seeds 1000``.
 
 Plans that fail are kept in ``test-results/plans``; put into ``tests/randomized/saved`` they are
-carried out with all other tests.
+carried out first.
 """
 
 from __future__ import annotations
@@ -11,10 +11,22 @@ import asyncio
 import sys
 import tempfile
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
-from tests.randomized.plan import ENDS, LOSSES, TOGETHER, make_plan
+from tests.randomized.plan import ENDS, LOSSES, TOGETHER, Plan, make_plan
 from tests.randomized.stage import kept, perform
+
+SAVED = sorted((Path(__file__).parent / "saved").glob("*.json"))
+
+
+def batches(options: argparse.Namespace) -> Iterator[list[Plan]]:
+    """Plans that can be carried out together: those that have failed once, then new ones."""
+    yield from ([Plan.load(path)] for path in SAVED)
+    ends = LOSSES if options.lose_log else ENDS
+    for first in range(options.first, options.first + options.seeds, TOGETHER):
+        start = first - first % TOGETHER
+        yield [make_plan(seed, ends) for seed in range(start, start + TOGETHER)]
 
 
 def main() -> int:
@@ -24,18 +36,16 @@ def main() -> int:
     parser.add_argument("--first", type=int, default=1000, help="the first seed")
     parser.add_argument("--lose-log", action="store_true", help="lose the update log, too")
     options = parser.parse_args()
-    ends = LOSSES if options.lose_log else ENDS
     failed = 0
-    for first in range(options.first, options.first + options.seeds, TOGETHER):
-        plans = [make_plan(seed, ends) for seed in range(first, first + TOGETHER)]
+    for plans in batches(options):
         started = time.monotonic()
         with tempfile.TemporaryDirectory(prefix="codepad-soak-") as home:
             outcome = asyncio.run(perform(plans, Path(home)))
         failed += len(outcome.failures)
         took = time.monotonic() - started
         print(
-            f"seeds {first}-{first + TOGETHER - 1}: {took:.0f} s, {len(outcome.failures)} failed, "
-            f"in {outcome.conflicts} somebody had to choose",
+            f"seeds {plans[0].seed}-{plans[-1].seed}: {took:.0f} s, "
+            f"{len(outcome.failures)} failed, in {outcome.conflicts} somebody had to choose",
             flush=True,
         )
         if outcome.failures:

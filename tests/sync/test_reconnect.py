@@ -21,6 +21,7 @@ import nbformat
 import pytest
 from pycrdt import Array, Map, Text
 
+from jupyter_codepad.sync.updates import read_update
 from tests.support.server import JupyterServer, Person
 from tests.support.sync_client import SyncClient, until
 
@@ -408,6 +409,24 @@ async def test_two_tabs_of_one_person(quick: JupyterServer, road: str) -> None:
     await first.disconnect()
     second.type("more\n", at=0)
     await agree(place, first, second, text=f"more\nsecond\n{START}first\n")
+
+
+@pytest.mark.parametrize("road", ROADS)
+async def test_after_a_crash_no_change_waits_for_one_that_was_never_logged(
+    quick: JupyterServer, road: str
+) -> None:
+    """pycrdt shows what comes after a gap; Yjs in a browser waits for ever for what is in it."""
+    place = await Place.make(quick, road)
+    client = await place.open()
+    client.type("typed\n")
+    await until(lambda: place.file.read_text() == START + "typed\n", "the file")
+    await quick.kill9()
+    await until(lambda: client.closed, "the end of the line")
+    await quick.start()
+    fresh = await place.open()
+    await until(lambda: str(fresh.text) == START + "typed\n", "the text")
+    contents = read_update(fresh.ydoc.get_update(), trusted=True)
+    assert {blocks[0].clock for blocks in contents.blocks.values()} == {0}
 
 
 # -- the file -------------------------------------------------------------------------------------

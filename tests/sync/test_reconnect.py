@@ -25,6 +25,8 @@ from jupyter_codepad.sync.updates import read_update
 from tests.support.server import JupyterServer, Person
 from tests.support.sync_client import SyncClient, until
 
+pytestmark = pytest.mark.apart
+
 START = "one\ntwo\nthree\n"
 ROADS = ("room page", "JupyterLab")
 

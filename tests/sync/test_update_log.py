@@ -18,6 +18,8 @@ from jupyter_codepad.sync.history import Limits
 from jupyter_codepad.sync.update_log import Update, UpdateLog
 from tests.support.sync_client import until
 
+pytestmark = pytest.mark.apart
+
 LOG = logging.getLogger("tests.update_log")
 
 

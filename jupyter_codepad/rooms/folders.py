@@ -180,7 +180,12 @@ class RoomFolders:
             for part in PurePosixPath(folder).parts:
                 current /= part
                 if not await ensure_async(self._contents.dir_exists(str(current))):
-                    await self._save({"type": "directory", "format": "json"}, str(current))
+                    try:
+                        await self._save({"type": "directory", "format": "json"}, str(current))
+                    except Conflict:
+                        # Another server on these files may have made it just now.
+                        if not await ensure_async(self._contents.dir_exists(str(current))):
+                            raise
         path = f"{folder}/{file_name}"
         form = "json" if pad_type == "notebook" else "text"
         await self._save({"type": pad_type, "format": form, "content": content}, path)

@@ -47,6 +47,7 @@ class SyncClient:
         "document",
         "foreign",
         "gap",
+        "greeted",
         "may_edit",
         "message_limit",
         "parts",
@@ -79,6 +80,7 @@ class SyncClient:
         self.updates_received = 0
         self.acks_wanted = False
         self.behind: bytes | None = None
+        self.greeted = False
         self.asked: bytes | None = None
         self.foreign: bytes | None = None
         self.parts: list[bytes] = []

@@ -320,9 +320,20 @@ class CollaborationHandler(WebSocketMixin, JupyterHandler):
         except CodepadError as error:
             raise HTTPError(error.status_code, error.message) from error
         await upgrade(self, connection)
+        # Not with this task: a document that it loads must not end with it.
+        await asyncio.shield(self._join(connection, key, room, about, guarded=record is not None))
+
+    async def _join(
+        self,
+        connection: Connection,
+        key: str,
+        room: DocumentRoom | MemoryRoom,
+        about: dict[str, Any],
+        *,
+        guarded: bool,
+    ) -> None:
         if isinstance(room, DocumentRoom):
-            # Not with this task: a document that it loads must not end with it.
-            found = await asyncio.shield(self._opened(key, guarded=record is not None))
+            found = await self._opened(key, guarded=guarded)
             if isinstance(found, tuple):
                 connection.close(*found)
                 return
@@ -334,8 +345,13 @@ class CollaborationHandler(WebSocketMixin, JupyterHandler):
 
     async def _opened(self, key: str, *, guarded: bool) -> DocumentRoom | tuple[int, str]:
         """The document, loaded; or why that cannot be, as a close frame."""
+        session = self.get_query_argument("sessionId", "")
         try:
             room = await self.codepad.documents.open(key, guarded=guarded)
+            version = getattr(room.document, "version", None)
+            refusal = await self.sessions.refusal(session, version)
+            # Once more: nobody was there yet, and it may have been released meanwhile.
+            return refusal or await self.codepad.documents.open(key, guarded=guarded)
         except HTTPError as error:
             self.log.error("Error initializing: %s\n%r", key, error)
             return CLOSE_CODES.get(
@@ -346,9 +362,6 @@ class CollaborationHandler(WebSocketMixin, JupyterHandler):
             reason = {"reason": "initialization_error", "reloadable": False}
             words = {**reason, "errorReason": str(error)[: REASON_CHARACTERS // 2]}
             return RELOAD, json.dumps(words)
-        session = self.get_query_argument("sessionId", "")
-        refusal = await self.sessions.refusal(session, getattr(room.document, "version", None))
-        return refusal or room
 
 
 def _tell(events: EventLogger, key: str, username: str, action: str) -> None:

@@ -10,6 +10,7 @@ from enum import StrEnum
 from typing import Any
 
 from ..errors import Conflict as ConflictError
+from .content import built, edited
 from .merge import Content, as_text, merge
 
 SHOWN_CHARACTERS = 200_000
@@ -61,11 +62,18 @@ class Conflict:
         """What the update log keeps."""
         return asdict(self)
 
-    def settled(self, keep: Keep, mine: Content) -> Content:
-        """What the document should be when somebody has chosen."""
-        if keep is Keep.MINE:
-            return mine
-        return self.theirs if keep is Keep.THEIRS else merge(self.base, mine, self.theirs)[0]
+    def settled(self, keep: Keep, file_type: str, state: bytes) -> bytes:
+        """The Yjs update of a document when somebody has chosen. Slow: call it in a thread.
+
+        ``state``: the whole document as it is.
+        """
+        document = built(file_type, [state])
+        wanted = document.get()
+        if keep is Keep.THEIRS:
+            wanted = self.theirs
+        elif keep is Keep.BOTH:
+            wanted = merge(self.base, wanted, self.theirs)[0]
+        return edited(document, wanted)
 
     def model(self, mine: Content, path: str) -> dict[str, Any]:
         """Both sides, for people to look at."""
@@ -112,7 +120,7 @@ class Conflicts:
     def find(self, conflict_id: str) -> Conflict:
         """The one with an id. Raises ``errors.Conflict`` when somebody has chosen already."""
         if self.first is None or self.first.id != conflict_id:
-            raise conflict_over()
+            raise ConflictError("conflict_over", "Somebody else has chosen already what to keep.")
         return self.first
 
     def add(self, conflict: Conflict) -> None:
@@ -133,8 +141,3 @@ class Conflicts:
     def _changed(self) -> None:
         self._keep([conflict.stored() for conflict in self._all.values()])
         self._told()
-
-
-def conflict_over() -> ConflictError:
-    """Somebody else has chosen already."""
-    return ConflictError("conflict_over", "Somebody else has chosen already what to keep.")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -105,28 +105,19 @@ def outside_change(
     alike = [likeness(base, content) for base in started]
     # Of equals the newest: max() returns the first, so look from the end.
     base = started[max(reversed(range(len(started))), key=alike.__getitem__)]
-    conflicts = False
-
-    def merged(mine: Content) -> Content:
-        nonlocal conflicts
-        result, conflicts = merge(base, mine, content)
-        return mine if conflicts else result
-
-    update = changed(file_type, state, merged)
-    return OutsideChange(base, None if conflicts else update)
-
-
-def changed(file_type: str, state: bytes, change: Callable[[Content], Content]) -> bytes:
-    """The Yjs update that turns a document's content into another.
-
-    ``state``: the whole document, as it may not be any more when the update is applied: what was
-    typed since then stays. Slow for large documents: call it in a thread.
-    """
     document = built(file_type, [state])
+    merged, conflicts = merge(base, document.get(), content)
+    return OutsideChange(base, None if conflicts else edited(document, merged))
+
+
+def edited(document: Any, wanted: Content) -> bytes:
+    """Give a jupyter_ydoc document another content; returns the Yjs update of that.
+
+    Where the update is applied later to a document that has gone on, what was typed since stays.
+    Slow for large documents: call it in a thread.
+    """
     before = document.ydoc.get_state()
-    mine = document.get()
-    wanted = change(mine)
-    if wanted != mine:
+    if wanted != document.get():
         set_content(document, wanted)
     return bytes(document.ydoc.get_update(before))
 
@@ -184,6 +175,6 @@ def meet(
     merged, clash = merge(None, mine, other)
     update = theirs_emptied
     if not clash:
-        update = merge_updates(update, changed(file_type, ours, lambda _: merged))
+        update = merge_updates(update, edited(live, merged))
     apart = other if clash else None
     return Meeting(update, theirs_emptied, apart=apart, gone=marks, content=other)

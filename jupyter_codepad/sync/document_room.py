@@ -19,8 +19,9 @@ from pycrdt import UndoManager
 
 from .client import SyncClient
 from .conflicts import Conflict, Conflicts, Keep, Reason
-from .content import changed, content_hash, first_history, histories, meet, outside_change
-from .files import Files, SaveClock, put_back
+from .content import content_hash, first_history, histories, meet, outside_change
+from .document_file import DocumentFile
+from .files import Files, SaveClock
 from .merge import Content
 from .shared_document import SharedDocument
 from .sizes import size_of
@@ -91,13 +92,19 @@ class DocumentRoom(StockDocumentRoom):  # type: ignore[misc]
         )
         self._gone: dict[int, Content] = {}
         self._files = files
-        self._last_path = str(file.path)
+        self._disk = DocumentFile(
+            room_id,
+            file,
+            form=file_format,
+            kind=file_type,
+            update_log=update_log,
+            check=lambda path: check_file(path) if self.guarded else None,
+            log=log,
+        )
         files.watch(self)
-        self._check_file = check_file
         self._loading: asyncio.Task[None] | None = None
         self._save_lock = asyncio.Lock()
         self._clock = SaveClock(save_delay, self._save_is_due)
-        self._saved_hash = ""
         self._autosave_wished = True
         self._untouched = self._closed = self._finished = self._looking = False
 
@@ -119,7 +126,7 @@ class DocumentRoom(StockDocumentRoom):  # type: ignore[misc]
     @property
     def path(self) -> str:
         """Where the file is, or was when it was last looked at."""
-        return self._last_path
+        return self._disk.path
 
     def content(self) -> Content:
         """What the document holds now."""
@@ -163,20 +170,21 @@ class DocumentRoom(StockDocumentRoom):  # type: ignore[misc]
             raise
 
     async def _load(self) -> None:
-        self._look_at_file()
-        model = await self._file.load_content(self._file_format, self._file_type)
         loaded = await self._update_log.load(self._room_id)
+        await self._disk.finish_write(loaded)
+        content = await self._disk.read()
         for update in loaded.updates:
             self.ydoc.apply_update(update)
         self.shared.start(unlogged=self._unlogged)
         if loaded.updates:
             self.conflicts.restore(loaded.conflicts)
-            await self._reconcile(model["content"], loaded)
+            await self._reconcile(content, loaded)
             if len(loaded.updates) > LONG_TAIL:
                 self.make_checkpoint()
         else:
-            self.ydoc.apply_update(first_history(self._file_type, model["content"]))
-            await self._note_same(content_hash(model["content"]))
+            self.ydoc.apply_update(first_history(self._file_type, content))
+            self.shared.flush()
+            await self._disk.note_same(content)
             self._untouched = True
         self._say_path()
         if self.guarded:
@@ -185,13 +193,8 @@ class DocumentRoom(StockDocumentRoom):  # type: ignore[misc]
         self.ready = True
         self.ydoc_observed.set()
         self._emit(LogLevel.INFO, "initialize", "Room initialized")
-        if content_hash(self._document.get()) != self._saved_hash:
+        if content_hash(self._document.get()) != self._disk.hash:
             self._clock.changed()
-
-    def _look_at_file(self) -> None:
-        self._last_path = self._file.path
-        if self.guarded:
-            self._check_file(self._last_path)
 
     async def stop(self) -> None:
         """Write the file a last time and end; the log keeps everything in any case."""
@@ -267,14 +270,10 @@ class DocumentRoom(StockDocumentRoom):  # type: ignore[misc]
                 return
             content = self.content()
             now_hash = content_hash(content)
-            if now_hash == self._saved_hash:
+            if now_hash == self._disk.hash:
                 return
             try:
-                self._look_at_file()
-                await self._update_log.note_save(self._room_id, now_hash, confirmed=False)
-                saved = await self._file.maybe_save_content(
-                    {"format": self._file_format, "type": self._file_type, "content": content}
-                )
+                jupyter_hash = await self._disk.write(content, now_hash)
             except OutOfBandChanges:
                 await self._merge_outside()
                 self._clock.within(0)
@@ -283,45 +282,27 @@ class DocumentRoom(StockDocumentRoom):  # type: ignore[misc]
                     self._say_failed("saving", error)
                     self._clock.within(SAVE_RETRY_SECONDS)
             else:
-                if saved is not None:
-                    await self._note_saved(now_hash)
+                if jupyter_hash is not None:
                     with self.ydoc.transaction():
                         self._document.dirty = False
-                        self._document.hash = saved["hash"]
+                        self._document.hash = jupyter_hash
 
     async def _write_again(self, content: Content, now_hash: str) -> bool:
         """Write a file where it was, if it has been deleted while people type on."""
-        path = self._last_path
-        kind = self._file_type if self._file_type in {"file", "notebook"} else "file"
-        model = {"type": kind, "format": self._file_format, "content": content}
+        path = self.path
         try:
-            if self.guarded:
-                self._check_file(path)
-            saved = await put_back(self._file._contents_manager, path, model)
+            there_again = await self._disk.put_back(content, now_hash)
         except Exception as error:  # the contents manager may raise anything
             self.log.error("%s was deleted and cannot be written again: %r", path, error)
             return False
-        if saved is None:
-            return False
-        self._file.last_modified = saved["last_modified"]
-        self.log.warning("%s was deleted while people typed; it is there again.", path)
-        await self._note_saved(now_hash)
-        return True
+        if there_again:
+            self.log.warning("%s was deleted while people typed; it is there again.", path)
+        return there_again
 
     def _say_failed(self, doing: str, error: Exception) -> None:
         message = f"Error {doing} file: {self._file.file_id}\n{error!r}"
         self.log.error(message)
         self._emit(LogLevel.ERROR, None, message)
-
-    async def _note_saved(self, now_hash: str) -> None:
-        await self._update_log.note_save(self._room_id, now_hash, confirmed=True)
-        self._saved_hash = now_hash
-
-    async def _note_same(self, now_hash: str) -> None:
-        """Note that file and document are the same now, without a write of ours."""
-        self.shared.flush()
-        await self._update_log.note_save(self._room_id, now_hash, confirmed=False)
-        await self._note_saved(now_hash)
 
     # -- changes from outside ---------------------------------------------------------------------
 
@@ -331,17 +312,17 @@ class DocumentRoom(StockDocumentRoom):  # type: ignore[misc]
             self._looking = True
             try:
                 if self.ready and not self._closed:
-                    await self._file.maybe_notify()
+                    await self._disk.notice()
             finally:
                 self._looking = False
 
     def _on_filepath_change(self) -> None:
-        self._last_path = str(self._file.path)
+        self._disk.path = str(self._file.path)
         self._say_path()
 
     def _say_path(self) -> None:
-        if self._document.path != self._last_path:  # only the server says where the file is
-            self._document.path = self._last_path
+        if self._document.path != self.path:  # only the server says where the file is
+            self._document.path = self.path
 
     async def _on_outofband_change(self) -> None:
         if self._looking:
@@ -353,35 +334,35 @@ class DocumentRoom(StockDocumentRoom):  # type: ignore[misc]
 
     async def _merge_outside(self) -> None:
         try:
-            self._look_at_file()
-            model = await self._file.load_content(self._file_format, self._file_type)
+            content = await self._disk.read()
         except Exception as error:  # the contents manager may raise anything
             self._say_failed("loading content from", error)
             return
-        await self._reconcile(model["content"], await self._update_log.load(self._room_id))
+        await self._reconcile(content, await self._update_log.load(self._room_id))
 
     async def _reconcile(self, content: Any, loaded: LoadedDocument) -> None:
         """Bring in what somebody else wrote into the file, if they did."""
         disk_hash = content_hash(content)
         if disk_hash == content_hash(self.content()):
-            await self._note_same(disk_hash)
+            self.shared.flush()
+            await self._disk.note_same(content)
             self.conflicts.settled(Reason.FILE_CHANGED)
             return
         kept = self.conflicts.with_file
         if kept is not None and (kept.hash == disk_hash or kept.base is None):
-            self._saved_hash = disk_hash
+            self._disk.hash = disk_hash
             if kept.hash != disk_hash:  # with nothing known of how it began, nothing can be merged
                 self.conflicts.add(Conflict.now(kept.reason, content, base=None, hash=disk_hash))
             return
         if loaded.wrote(disk_hash):
-            self._saved_hash = disk_hash  # a state of our own: the file is just behind
+            self._disk.hash = disk_hash  # a state of our own: the file is just behind
             self.conflicts.settled(Reason.FILE_CHANGED)
             return
         bases = await self._update_log.bases(self._room_id, loaded)
         change = await asyncio.to_thread(
             outside_change, self._file_type, bases, self.ydoc.get_update(), content
         )
-        self._saved_hash = disk_hash
+        self._disk.hash = disk_hash
         if change.update is None:
             self.conflicts.add(
                 Conflict.now(Reason.FILE_CHANGED, content, base=change.base, hash=disk_hash)
@@ -399,9 +380,8 @@ class DocumentRoom(StockDocumentRoom):  # type: ignore[misc]
         async with self._save_lock:
             conflict = self.conflicts.find(conflict_id)
             self.shared.flush()
-            update = await asyncio.to_thread(
-                changed, self._file_type, self.ydoc.get_update(), partial(conflict.settled, keep)
-            )
+            state = self.ydoc.get_update()
+            update = await asyncio.to_thread(conflict.settled, keep, self._file_type, state)
             self.conflicts.find(conflict_id)
             self.ydoc.apply_update(update)
             self.shared.flush()

@@ -7,24 +7,11 @@ import os
 from collections.abc import Awaitable, Callable
 from logging import Logger
 from pathlib import Path
-from typing import Any, Protocol
-
-from jupyter_server.utils import ensure_async
+from typing import Protocol
 
 PAUSE_LIMIT_SECONDS = 5.0
 DELAYS_AT_MOST = 10
 """While people type on, the file is written once in so many delays."""
-
-
-async def put_back(contents: Any, path: str, model: dict[str, Any]) -> dict[str, Any] | None:
-    """Write a file where it was if it is not there any more; None when it is there.
-
-    Raises whatever the contents manager does.
-    """
-    if await ensure_async(contents.file_exists(path)):
-        return None
-    saved: dict[str, Any] = await ensure_async(contents.save(model, path))
-    return saved
 
 
 class SaveClock:
@@ -102,7 +89,7 @@ class Files:
         self._pause = 1 / share - 1
         self._log = log
         self._due: asyncio.Queue[Callable[[], Awaitable[None]]] = asyncio.Queue()
-        self._watched: dict[Saved, tuple[int, int] | None] = {}
+        self._watched: dict[Saved, tuple[int, int, int] | None] = {}
         self._tasks: list[asyncio.Task[None]] = []
 
     def start(self) -> None:
@@ -154,10 +141,11 @@ class Files:
                     await document.look()
                 except Exception as error:  # the contents manager may raise anything
                     self._log.debug("The file of a document cannot be looked at: %r", error)
+                    found = None  # look again
                 if document in self._watched:
                     self._watched[document] = found
 
-    def _mark(self, document: Saved) -> tuple[int, int] | None:
+    def _mark(self, document: Saved) -> tuple[int, int, int] | None:
         """What changes when a file is written or replaced; None where only asking tells."""
         if self._root is None:
             return None
@@ -165,4 +153,4 @@ class Files:
             status = os.stat(self._root / document.path.lstrip("/"))
         except OSError:
             return None
-        return status.st_mtime_ns, status.st_ino
+        return status.st_mtime_ns, status.st_ino, status.st_size

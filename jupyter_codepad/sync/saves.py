@@ -15,13 +15,24 @@ SAVES_KEPT = 16
 class Save:
     """The document's file had (or was about to get) the content with this hash at ``seq``.
 
-    ``content``: what it had where that was not the document's own state, because others wrote it.
+    ``packed``: what it had, where that was not the document's own state because others wrote it.
     """
 
     seq: int
     hash: str
     confirmed: bool
-    content: Any = None
+    packed: bytes | None = None
+
+    @property
+    def content(self) -> Any:
+        """What others wrote."""
+        return json.loads(zlib.decompress(self.packed)) if self.packed else None
+
+
+def since_certain(saves: list[Save]) -> list[Save]:
+    """What the file may be a state of: the last save that is certain, and all tries since."""
+    last = max((i for i, save in enumerate(saves) if save.confirmed), default=0)
+    return saves[last:]
 
 
 def note(connection: sqlite3.Connection, document: int, content_hash: str) -> None:
@@ -57,10 +68,7 @@ def read(connection: sqlite3.Connection, document: int) -> list[Save]:
         "SELECT seq, hash, confirmed, content FROM saves WHERE document = ? ORDER BY seq, rowid",
         (document,),
     )
-    return [
-        Save(seq, name, bool(sure), json.loads(zlib.decompress(packed)) if packed else None)
-        for seq, name, sure, packed in rows
-    ]
+    return [Save(seq, name, bool(sure), packed) for seq, name, sure, packed in rows]
 
 
 def _insert(

@@ -26,7 +26,7 @@ from .protocol import (
 )
 from .states import StateRelay
 from .turns import Turns
-from .update_log import Update
+from .update_log import SERVER, Update
 from .updates import read_state
 
 NOTHING = b"\x00\x00"
@@ -43,7 +43,7 @@ RETURNS_LIMIT = 3
 """So often a client can come back with another history; each time two documents are compared."""
 
 INTERNAL_FAULT = 1011
-SERVER = "server"
+SERVICE_RESTART = 1012
 SMALL_UPDATE_BYTES = 1024
 """Updates below this may go a little over the limit: deletions are small."""
 SMALL_UPDATES_SHARE = 4
@@ -133,7 +133,10 @@ class SharedDocument:
     # -- clients ----------------------------------------------------------------------------------
 
     def attach(self, client: SyncClient) -> None:
-        """Take in a new client; it is greeted when it says what it has already."""
+        """Take in a new client; it hears of changes once it has said what it has already."""
+        if self._subscription is None:
+            client.close(SERVICE_RESTART, "This document has been closed. Open it again.")
+            return
         self.clients.add(client)
         self.states.greet(client)
 
@@ -190,6 +193,7 @@ class SharedDocument:
             raise ProtocolError("the state vector cannot be read") from error
         client.send(sync_frame(SyncStep.STATE, self.ydoc.get_state()))
         client.send(sync_frame(SyncStep.MISSING, missing))
+        client.greeted = True
 
     def _receive_update(self, client: SyncClient, step: int, content: bytes) -> None:
         client.updates_received += 1
@@ -303,7 +307,7 @@ class SharedDocument:
             return
         if asked is not None:
             self._answer(client, asked)
-        else:
+        elif client.greeted:
             self.flush()
             missing = self.ydoc.get_update(state)
             if missing != NOTHING:
@@ -372,7 +376,7 @@ class SharedDocument:
             lone = None
         frame = binary_frame(sync_frame(SyncStep.UPDATE, merged))
         for client in self.clients:
-            if client is not lone and client.behind is None:
+            if client is not lone and client.greeted and client.behind is None:
                 client.connection.send(frame)
         metrics.SYNC_SECONDS.observe(asyncio.get_running_loop().time() - self._since)
         return self._rows(inbox, own, merged) if self._logged else []

@@ -109,6 +109,7 @@ class Turns:
     def add(self, document: SharedDocument) -> None:
         """Look after a document's clients from now on."""
         self._documents.add(document)
+        metrics.SYNC_DOCUMENTS.set(len(self._documents))
         if self._sweeping is None:
             loop = asyncio.get_running_loop()
             self._sweeping = loop.call_later(SWEEP_SECONDS, self._sweep)
@@ -116,10 +117,12 @@ class Turns:
     def remove(self, document: SharedDocument) -> None:
         """Look after a document no longer."""
         self._documents.discard(document)
+        metrics.SYNC_DOCUMENTS.set(len(self._documents))
         self._due.pop(document, None)
         if not self._documents and self._sweeping is not None:
             self._sweeping.cancel()
             self._sweeping = None
+            metrics.SYNC_CLIENTS.set(0)
 
     def _sweep(self) -> None:
         """Keep lines alive, and cut those that are not."""
@@ -140,4 +143,3 @@ class Turns:
                 document.keep_alive()
         self._silent = silent
         metrics.SYNC_CLIENTS.set(clients)
-        metrics.SYNC_DOCUMENTS.set(len(self._documents))

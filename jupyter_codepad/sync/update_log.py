@@ -23,6 +23,9 @@ from . import history, saves
 from .history import Limits
 from .saves import Save
 
+SERVER = "server"
+"""The author of what nobody in particular has written."""
+
 RETRY_SECONDS = 1.0
 COMMIT_PAUSE_SECONDS = 0.01
 """After a commit the next one waits so long: a hundred transactions a second are enough."""
@@ -73,7 +76,7 @@ TABLES = ("updates", "checkpoints", "saves", "conflicts")
 
 @dataclass(frozen=True, slots=True)
 class Update:
-    """One change: ``content`` is a Yjs update, ``author`` a participant id or ``server``."""
+    """One change: ``content`` is a Yjs update, ``author`` a participant id or ``SERVER``."""
 
     document: str
     content: bytes
@@ -90,14 +93,13 @@ class LoadedDocument:
     conflicts: list[dict[str, Any]] = field(default_factory=list)
 
     @property
-    def bases(self) -> list[Save]:
-        """What the file may be a state of: the last save that is certain, and all tries since."""
-        last = max((i for i, save in enumerate(self.saves) if save.confirmed), default=0)
-        return self.saves[last:]
+    def unfinished(self) -> Save | None:
+        """The last write of the file, when nobody knows whether it came to an end."""
+        return self.saves[-1] if self.saves and not self.saves[-1].confirmed else None
 
     def wrote(self, content_hash: str) -> bool:
         """Whether a file of this content is one that we left behind, and nobody changed since."""
-        return any(save.hash == content_hash for save in self.bases)
+        return any(save.hash == content_hash for save in saves.since_certain(self.saves))
 
 
 @dataclass
@@ -189,8 +191,8 @@ class UpdateLog:
     async def bases(self, document: str, loaded: LoadedDocument) -> list[Any]:
         """What the file of a document may be, oldest first: a content, or updates that make it."""
         return [
-            save.content if save.content is not None else await self.load_until(document, save.seq)
-            for save in loaded.bases
+            await self.load_until(document, save.seq) if save.packed is None else save.content
+            for save in saves.since_certain(loaded.saves)
         ] or [loaded.updates]
 
     async def past(self, document: str) -> list[tuple[float, bytes]]:
@@ -231,8 +233,7 @@ class UpdateLog:
         def work(connection: sqlite3.Connection) -> None:
             number = self._id(connection, document)
             if update is not None:
-                row = Update(document, update, "server")
-                self._insert(connection, [row], time.time())
+                self._insert(connection, [Update(document, update, SERVER)], time.time())
             saves.note_others(connection, number, content_hash, content)
 
         await self._ask(work)
@@ -256,8 +257,7 @@ class UpdateLog:
 
         def work(connection: sqlite3.Connection) -> None:
             number = self._id(connection, document)
-            known = LoadedDocument(saves=saves.read(connection, number))
-            bases = [save.seq for save in known.bases]
+            bases = [save.seq for save in saves.since_certain(saves.read(connection, number))]
             self._tails[number] = history.shorten(connection, number, state, self._limits, bases)
 
         self._jobs.put(_Job(work))

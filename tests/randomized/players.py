@@ -75,6 +75,7 @@ class PycrdtPlayer:
         return before, self._words(), await self.look()
 
     async def look(self) -> dict[str, Any]:
+        assert self.client.fault is None, repr(self.client.fault)
         code = self.client.close_code
         if code in FAULTS:
             self._end = code

@@ -96,6 +96,7 @@ class Act:
         self.server = server
         self.node = node
         self.people: list[Someone] = []
+        self.kind = "notebook" if plan.kind == "notebook" else "file"
         self.words: dict[str, Word] = {}
         self.dropped: set[str] = set()
         self.conflicts = 0
@@ -116,10 +117,9 @@ class Act:
         else:
             self.room = await self.server.room(starter_text="start\n")
         self.file = self.server.pad_file(self.room)
-        form = ("json", "notebook") if self.plan.kind == "notebook" else ("text", "file")
-        self.kind = form[1]
+        form = "json" if self.kind == "notebook" else "text"
         path = str(self.file.relative_to(self.server.root_dir))
-        self.key, _ = await self.server.host.lab_key(path, *form)
+        self.key, _ = await self.server.host.lab_key(path, form, self.kind)
         for number, actor in enumerate(self.plan.actors):
             person = self.server.host
             if actor.road == "page":
@@ -408,6 +408,8 @@ class Act:
                 most = max(most, found[name])
             if not least <= found[name] <= most:
                 wrong.append(f"{name!r} is there {found[name]} times, not {least}..{most}: {word}")
+        if self.kind == "file" and found["start"] != 1 and not self.conflicts:
+            wrong.append(f"'start' is there {found['start']} times, and nobody erases it")
         strange = set(found) - set(self.words) - {"start"}
         assert not wrong and not strange, "\n".join(
             [*wrong, *strange, f"{self.conflicts} conflicts", str(seen)]

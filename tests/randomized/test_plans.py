@@ -53,8 +53,11 @@ def test_what_is_lost_doubled_or_brought_back_is_seen(
 ) -> None:
     act = Act(make_plan(0), None, None)  # type: ignore[arg-type]
     act.words["a"] = word
+    text = f"start\n{text}"
     if right:
         act.check_words(text)
     else:
         with pytest.raises(AssertionError):
             act.check_words(text)
+    with pytest.raises(AssertionError):
+        act.check_words(text.replace("start", ""))

@@ -37,7 +37,8 @@ async def until(condition: Callable[[], Any], what: str, seconds: float = DEADLI
 class SyncClient:
     """Connects, syncs, types, and comes back with the same document after a loss.
 
-    ``in_parts``: tells what it has in many frames, as for more than the server takes in one.
+    ``in_parts``: tells what it has in many frames, as for more than the server takes in one;
+    ``silent``: says nothing when it has connected, until it is told to ``ask``.
     """
 
     def __init__(self, url: str, headers: dict[str, str], ydoc: Doc[Any] | None = None) -> None:
@@ -53,9 +54,10 @@ class SyncClient:
         self.updates_seen = 0
         self.close_code: int | None = None
         self.close_reason: str | None = None
+        self.fault: BaseException | None = None
         self.events: list[dict[str, Any]] = []
         self.awareness: dict[int, dict[str, Any]] = {}
-        self.in_parts = False
+        self.in_parts = self.silent = False
         self._history: list[bytes] = []
         self._clock = 0
         self._reader: asyncio.Task[None] | None = None
@@ -69,9 +71,14 @@ class SyncClient:
         self.synced, self.greeted, self.sent, self.acked = False, False, 0, 0
         self.close_code = self.close_reason = None
         self._reader = asyncio.create_task(self._read(self.socket))
-        self._send(sync_frame(SyncStep.STATE, self.ydoc.get_state()))
-        await until(lambda: self.synced or self.closed, "first sync")
+        if not self.silent:
+            self.ask()
+            await until(lambda: self.synced or self.closed, "first sync")
         return self
+
+    def ask(self) -> None:
+        """Say what it has, and so ask for the rest."""
+        self._send(sync_frame(SyncStep.STATE, self.ydoc.get_state()))
 
     @property
     def closed(self) -> bool:
@@ -144,7 +151,11 @@ class SyncClient:
             if frame is None:
                 break
             assert isinstance(frame, bytes)
-            self._receive(frame)
+            try:
+                self._receive(frame)
+            except BaseException as error:  # else nobody would see why nothing comes any more
+                self.fault = error
+                raise
         self.close_code, self.close_reason = socket.close_code, socket.close_reason
         socket.close()
         self.synced = self.greeted = False

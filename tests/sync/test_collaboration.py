@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -417,3 +418,25 @@ async def test_a_pad_is_one_kind_of_document_only(people: JupyterServer) -> None
     right = f"json:notebook:{described['fileId']}"
     pad = await host.lab_socket(right, described["sessionId"]).connect()
     assert not pad.closed
+
+
+def has_word(client: SyncClient, word: str) -> bool:
+    return word in str(client.text).split()
+
+
+async def test_a_document_is_not_released_while_somebody_is_on_the_way(tmp_path: Path) -> None:
+    server = JupyterServer(tmp_path, options=["--YDocExtension.document_cleanup_delay=0.0001"])
+    try:
+        await server.start()
+        (server.root_dir / "file.py").write_text("start\n")
+        key, _ = await server.host.lab_key("file.py")
+        for number in range(10):
+            # A session that is not known takes a moment to look up.
+            late = await server.host.lab_socket(key, f"unknown-{number}").connect()
+            other = await server.host.lab_socket(key).connect()
+            late.type(f"{number}\n")
+            await until(partial(has_word, other, f"{number}"), "the other sees it")
+            await late.disconnect()
+            await other.disconnect()
+    finally:
+        await server.close()

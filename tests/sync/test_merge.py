@@ -10,7 +10,7 @@ from pycrdt import Doc, Text, merge_updates
 
 from jupyter_codepad.sync.content import (
     built,
-    changed,
+    edited,
     emptied,
     first_history,
     histories,
@@ -149,8 +149,8 @@ def test_two_histories_meet_without_doubling(seed: int, *, untouched: bool) -> N
 def test_a_second_client_of_a_history_that_gave_way_is_asked_about_what_is_new() -> None:
     ours = [first_history("file", "file\nours\n")]
     old = first_history("file", "file\n")
-    first = changed("file", old, lambda _: "first\nfile\n")
-    second = changed("file", old, lambda _: "file\nsecond\n")
+    first = edited(built("file", [old]), "first\nfile\n")
+    second = edited(built("file", [old]), "file\nsecond\n")
     met = meet("file", ours[0], merge_updates(old, first), untouched=False)
     assert met.apart == "first\nfile\n"
     ours.append(met.update)

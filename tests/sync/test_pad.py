@@ -37,6 +37,26 @@ async def test_the_room_page_and_jupyterlab_share_one_document(server: JupyterSe
     assert "from ada" in str(lab.text) and "from lab" in str(ada.text)
 
 
+async def test_nothing_comes_before_what_it_builds_on(server: JupyterServer) -> None:
+    """A client that is cut before it has asked would wait for ever for what it has never got."""
+    room = await server.room(starter_text="start\n")
+    host = await server.host.document(room_id=room["id"]).connect()
+    late = (await server.guest(room["id"])).document()
+    seen = late.updates_seen
+    late.silent = True
+    await late.connect()
+    host.type("typed\n")
+    late.say({"here": True})
+    await until(lambda: late.ydoc.client_id in host.awareness, "the late one is here")
+    host.say({"typed": True})
+    await until(lambda: host.ydoc.client_id in late.awareness, "what came after the typing")
+    assert late.updates_seen == seen
+    late.ask()
+    await until(lambda: str(late.text) == "start\ntyped\n", "all of it")
+    host.type("more\n")
+    await until(lambda: str(late.text) == "start\ntyped\nmore\n", "what comes then")
+
+
 async def lab_client(server: JupyterServer, path: str) -> SyncClient:
     """Open a document as JupyterLab's collaboration does."""
     answer = await server.host.http.put(

@@ -9,9 +9,10 @@ from __future__ import annotations
 import asyncio
 import os
 import shutil
+import sqlite3
 import subprocess
 from collections.abc import Iterator
-from contextlib import suppress
+from contextlib import closing, suppress
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -142,6 +143,24 @@ def touch(file: Path, text: str) -> None:
     file.write_text(text)
     if file.stat().st_mtime_ns // 10**9 == before // 10**9:
         os.utime(file, ns=(before + 2 * 10**9, before + 2 * 10**9))
+
+
+LAST_SAVES = "SELECT MAX(rowid) FROM saves GROUP BY document"
+
+
+def doubt_last_saves(server: JupyterServer) -> None:
+    """Have the log say that the server ended while it wrote its files; the server is down."""
+    with closing(sqlite3.connect(next(server.home.rglob("updates.sqlite")))) as log:
+        log.execute(f"UPDATE saves SET confirmed = 0 WHERE rowid IN ({LAST_SAVES})")
+        log.commit()
+
+
+def certain_of_save(place: Place) -> bool:
+    """Whether the log says that the file was written whole."""
+    last = "SELECT confirmed FROM saves JOIN documents d ON d.id = document WHERE d.name = ?"
+    with closing(sqlite3.connect(next(place.server.home.rglob("updates.sqlite")))) as log:
+        row = log.execute(f"{last} ORDER BY saves.rowid DESC LIMIT 1", (place.key,)).fetchone()
+    return bool(row and row[0])
 
 
 def running(home: Path, *options: str) -> Iterator[JupyterServer]:
@@ -431,6 +450,53 @@ async def test_after_a_crash_no_change_waits_for_one_that_was_never_logged(
     assert {blocks[0].clock for blocks in contents.blocks.values()} == {0}
 
 
+async def test_a_crash_cuts_files_short_and_they_are_whole_again(quick: JupyterServer) -> None:
+    whole = f"{START}wörd\n".encode()
+    ends = {"nothing": 0, "half": 6, "half a letter": whole.index(b"\xb6"), "all": len(whole)}
+    texts = [(await Place.make(quick, road), end) for road in ROADS for end in ends.values()]
+    books = [
+        (await Place.make_notebook(quick, road, ids=True), end) for road in ROADS for end in (0, 99)
+    ]
+    clients = {place: await place.open() for place, _ in (*texts, *books)}
+    for place, _ in texts:
+        clients[place].type("wörd\n")
+    for place, _ in books:
+        clients[place].cells()[0]["source"].insert(0, "a ")
+    before = ["a cell = 0", "cell = 1"]
+    await until(lambda: all(place.file.read_bytes() == whole for place, _ in texts), "the texts")
+    await until(lambda: all(sources_in(place.file) == before for place, _ in books), "notebooks")
+    await quick.kill9()
+    await until(lambda: all(client.closed for client in clients.values()), "the end of the lines")
+    doubt_last_saves(quick)
+    for place, end in (*texts, *books):
+        place.file.write_bytes(place.file.read_bytes()[:end])
+    for place, _ in texts:
+        clients[place].type("typed meanwhile\n")
+    await quick.start()
+    for place, _ in texts:
+        await agree(place, clients[place], text=f"{whole.decode()}typed meanwhile\n")
+    for place, _ in books:
+        await clients[place].connect()
+        clients[place].cells()[1]["source"].insert(0, "b ")
+    after = ["a cell = 0", "b cell = 1"]
+    await until(lambda: all(sources_in(place.file) == after for place, _ in books), "notebooks")
+    for place in clients:
+        assert await place.conflict() is None
+
+
+async def test_what_a_crash_did_not_cut_short_is_somebodys_edit(quick: JupyterServer) -> None:
+    place = await Place.make(quick, "JupyterLab")
+    client = await place.open()
+    client.type("typed\n")
+    await until(lambda: place.file.read_text() == f"{START}typed\n", "the file")
+    await until(lambda: certain_of_save(place), "that it was written whole")
+    await quick.kill9()
+    await until(lambda: client.closed, "the end of the line")
+    touch(place.file, "one\n")
+    await quick.start()
+    await agree(place, client, text="one\n")
+
+
 # -- the file -------------------------------------------------------------------------------------
 
 
@@ -479,11 +545,24 @@ async def test_an_editor_replaces_the_file(quick: JupyterServer, road: str) -> N
     client.type("typed\n")
     await until(lambda: place.file.read_text() == START + "typed\n", "the file")
     new = place.file.with_name("new.tmp")
-    touch(place.file, place.file.read_text())
     shutil.copy2(place.file, new)
     touch(new, "zero\n" + START + "typed\n")
     new.replace(place.file)
     await agree(place, client, text="zero\n" + START + "typed\n")
+
+
+@pytest.mark.parametrize("road", ROADS)
+async def test_a_file_is_put_back_with_the_time_that_it_had(
+    quick: JupyterServer, road: str
+) -> None:
+    place = await Place.make(quick, road)
+    backup = place.file.with_name("backup.py")
+    shutil.copy2(place.file, backup)
+    client = await place.open()
+    client.type("typed\n")
+    await until(lambda: place.file.read_text() == START + "typed\n", "the file")
+    backup.replace(place.file)
+    await agree(place, client, text=START)
 
 
 async def conflict_of(place: Place) -> dict[str, Any]:

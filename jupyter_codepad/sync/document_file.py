@@ -5,16 +5,20 @@ from __future__ import annotations
 import asyncio
 from base64 import b64decode
 from collections.abc import Callable
+from datetime import UTC, datetime
 from logging import Logger
 from typing import Any
 
 import nbformat
 from jupyter_server.utils import ensure_async
 from jupyter_server_ydoc.loaders import FileLoader
+from jupyter_server_ydoc.utils import OutOfBandChanges
 
 from .content import built, content_hash
 from .merge import Content
 from .update_log import LoadedDocument, UpdateLog
+
+NEVER = datetime.min.replace(tzinfo=UTC)
 
 
 class DocumentFile:
@@ -54,8 +58,13 @@ class DocumentFile:
 
     async def read(self) -> Content:
         """What the file holds. Raises whatever the contents manager does."""
-        self.look()
-        content: Content = (await self._loader.load_content(self._form, self._kind))["content"]
+        try:
+            self.look()
+            model = await self._loader.load_content(self._form, self._kind)
+        except Exception:
+            self._loader.last_modified = NEVER  # what has not been read must not be written over
+            raise
+        content: Content = model["content"]
         return content
 
     async def write(self, content: Content, now_hash: str) -> str | None:
@@ -66,7 +75,11 @@ class DocumentFile:
         """
         self.look()
         await self._update_log.note_save(self._name, now_hash, confirmed=False)
-        saved = await self._loader.maybe_save_content(self._model(content))
+        try:
+            saved = await self._loader.maybe_save_content(self._model(content))
+        except OutOfBandChanges:
+            await self._update_log.withdraw_save(self._name, now_hash)
+            raise
         if saved is None:
             return None
         await self._confirm(now_hash)

@@ -276,7 +276,6 @@ class DocumentRoom(StockDocumentRoom):  # type: ignore[misc]
                 jupyter_hash = await self._disk.write(content, now_hash)
             except OutOfBandChanges:
                 await self._merge_outside()
-                self._clock.within(0)
             except Exception as error:  # the contents manager may raise anything
                 if not await self._write_again(content, now_hash):
                     self._say_failed("saving", error)
@@ -330,15 +329,16 @@ class DocumentRoom(StockDocumentRoom):  # type: ignore[misc]
         else:  # another document on the same file has looked
             async with self._save_lock:
                 await self._merge_outside()
-        self._clock.within(0)
 
     async def _merge_outside(self) -> None:
         try:
             content = await self._disk.read()
         except Exception as error:  # the contents manager may raise anything
             self._say_failed("loading content from", error)
+            self._clock.within(SAVE_RETRY_SECONDS)
             return
         await self._reconcile(content, await self._update_log.load(self._room_id))
+        self._clock.within(0)
 
     async def _reconcile(self, content: Any, loaded: LoadedDocument) -> None:
         """Bring in what somebody else wrote into the file, if they did."""
@@ -358,7 +358,10 @@ class DocumentRoom(StockDocumentRoom):  # type: ignore[misc]
             self._disk.hash = disk_hash  # a state of our own: the file is just behind
             self.conflicts.settled(Reason.FILE_CHANGED)
             return
-        bases = await self._update_log.bases(self._room_id, loaded)
+        if kept is not None and kept.base is not None:
+            bases = [kept.base]
+        else:
+            bases = await self._update_log.bases(self._room_id, loaded)
         change = await asyncio.to_thread(
             outside_change, self._file_type, bases, self.ydoc.get_update(), content
         )

@@ -231,10 +231,12 @@ def shared_start(one: Sequence[str], other: Sequence[str]) -> int:
 
 def likeness(one: Any, other: Any) -> float:
     """How much two documents have in common, from 0 to 1."""
-    old, new = (
-        value if isinstance(value, str) else json.dumps(value, indent=0, sort_keys=True)
-        for value in (one, other)
-    )
+    old, new = (value if isinstance(value, str) else _in_lines(value) for value in (one, other))
     if too_much(old, new):
         return shared_start(old, new) / max(1, len(old), len(new))
     return SequenceMatcher(None, old.splitlines(), new.splitlines(), autojunk=False).ratio()
+
+
+def _in_lines(notebook: dict[str, Any]) -> str:
+    """All of a notebook as text, with the lines of its cells as lines."""
+    return json.dumps(notebook, indent=0, sort_keys=True).replace("\\n", "\n")

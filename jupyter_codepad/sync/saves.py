@@ -62,6 +62,14 @@ def confirm(connection: sqlite3.Connection, document: int, content_hash: str) ->
     )
 
 
+def withdraw(connection: sqlite3.Connection, document: int, content_hash: str) -> None:
+    """The file was not written after all."""
+    connection.execute(
+        "DELETE FROM saves WHERE document = ? AND hash = ? AND NOT confirmed",
+        (document, content_hash),
+    )
+
+
 def read(connection: sqlite3.Connection, document: int) -> list[Save]:
     """All that is known, oldest first."""
     rows = connection.execute(

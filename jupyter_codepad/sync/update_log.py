@@ -221,6 +221,14 @@ class UpdateLog:
 
         await self._ask(work)
 
+    async def withdraw_save(self, document: str, content_hash: str) -> None:
+        """Note that the file has not got what it was about to get: others were faster."""
+
+        def work(connection: sqlite3.Connection) -> None:
+            saves.withdraw(connection, self._id(connection, document), content_hash)
+
+        await self._ask(work)
+
     async def note_outside(
         self, document: str, content_hash: str, content: Any, update: bytes | None
     ) -> None:

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from pycrdt import Doc, Text
 
-from jupyter_codepad.sync.content import content_hash, outside_change
+from jupyter_codepad.sync.content import content_hash, first_history, outside_change
 
 
 def document(text: str) -> tuple[Doc[Any], Text]:
@@ -42,6 +42,21 @@ def test_after_a_crash_in_a_save_the_likelier_start_is_taken() -> None:
     source += "typed\n"
     assert bring_in(ydoc, [older, newer], "zero\none\ntwo\nthree\n") == "one\ntwo\nthree\n"
     assert str(source) == "zero\none\ntwo\nthree\ntyped\n"
+
+
+def test_a_likelier_start_is_found_line_by_line_in_a_notebook() -> None:
+    def notebook(*sources: str) -> dict[str, Any]:
+        cells = [
+            {"id": f"c{n}", "cell_type": "code", "metadata": {}, "outputs": [], "source": source}
+            for n, source in enumerate(sources)
+        ]
+        return {"cells": cells, "metadata": {}, "nbformat": 4, "nbformat_minor": 5}
+
+    before, written = notebook("one\ntwo\n", "three\n"), notebook("two\n", "new\nthree\n")
+    outside = notebook("one\nout\ntwo\n", "three\nout\n")
+    state = first_history("notebook", written)
+    change = outside_change("notebook", [before, written], state, outside)
+    assert change.base == before
 
 
 @pytest.mark.parametrize("seed", range(60))

@@ -565,6 +565,35 @@ async def test_a_file_is_put_back_with_the_time_that_it_had(
     await agree(place, client, text=START)
 
 
+@pytest.mark.parametrize("road", ROADS)
+async def test_a_file_that_was_in_conflict_is_changed_again(slow: JupyterServer, road: str) -> None:
+    place = await Place.make(slow, road)
+    client, other = await place.open(), await place.open()
+    with client.ydoc.transaction():
+        client.type("zwei", at=START.index("two"))
+        del client.text[START.index("two") + 4 : START.index("three") + 3]
+    await until(lambda: str(other.text) == "one\nzwei\nthree\n", "the other")
+    touch(place.file, "one\ndeux\nthree\n")
+    assert (await conflict_of(place))["theirs"] == "one\ndeux\nthree\n"
+    touch(place.file, f"{START}more\n")
+    await agree(place, client, other, text="one\nzwei\nthree\nmore\n")
+    assert await place.conflict() is None
+
+
+@pytest.mark.parametrize("road", ROADS)
+async def test_what_cannot_be_read_is_not_written_over(quick: JupyterServer, road: str) -> None:
+    place = await Place.make(quick, road)
+    client = await place.open()
+    said = "Error loading content from file"
+    before = quick.log.count(said)
+    place.file.write_bytes(b"one\n\xff\xfe")
+    client.type("typed\n")
+    await until(lambda: quick.log.count(said) >= before + 2, "a look, and a save that was tried")
+    assert place.file.read_bytes() == b"one\n\xff\xfe"
+    touch(place.file, f"zero\n{START}")
+    await agree(place, client, text=f"zero\n{START}typed\n")
+
+
 async def conflict_of(place: Place) -> dict[str, Any]:
     """Wait for a conflict."""
     loop = asyncio.get_running_loop()

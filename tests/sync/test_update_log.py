@@ -101,6 +101,18 @@ async def test_a_save_is_found_by_its_content_and_can_be_rebuilt(tmp_path: Path)
         assert text_of(await update_log.load_until("d", certain.seq)) == "old saved"
 
 
+async def test_a_save_that_did_not_happen_is_no_state_of_the_file(tmp_path: Path) -> None:
+    async with opened(tmp_path / "u.sqlite") as update_log:
+        await update_log.note_save("d", "before", confirmed=False)
+        await update_log.note_save("d", "before", confirmed=True)
+        await update_log.note_save("d", "tried", confirmed=False)
+        await update_log.withdraw_save("d", "tried")
+        await update_log.withdraw_save("d", "before")
+        loaded = await update_log.load("d")
+    assert [save.hash for save in loaded.saves] == ["before"]
+    assert loaded.unfinished is None
+
+
 async def test_the_number_of_remembered_saves_is_bounded(tmp_path: Path) -> None:
     async with opened(tmp_path / "u.sqlite") as update_log:
         await update_log.note_save("d", "certain", confirmed=False)

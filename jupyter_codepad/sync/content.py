@@ -13,7 +13,7 @@ from jupyter_ydoc.ynotebook import YNotebook
 from pycrdt import Array, Doc, Map, Text, merge_updates
 
 from .editing import set_content
-from .merge import Content, likeness, merge
+from .merge import Content, as_far_as, likeness, merge
 
 CLIENT_ID_BITS = 32
 MARK = "codepad"
@@ -93,15 +93,23 @@ class OutsideChange:
 
 
 def outside_change(
-    file_type: str, bases: list[Content | list[bytes]], state: bytes, content: Content
+    file_type: str,
+    bases: list[Content | list[bytes]],
+    state: bytes,
+    content: Content,
+    *,
+    unfinished: bool = False,
 ) -> OutsideChange:
     """Merge what others have written (``content``) with what a document has become meanwhile.
 
     ``bases``: what the file may have been before, newest last, each as content or as updates; after
     a crash in the middle of a save there are several, and the one that ``content`` is most like is
-    taken. ``state``: the whole document as a Yjs update. Slow for large files: call it in a thread.
+    taken. ``state``: the whole document as a Yjs update. ``unfinished``: the newest base may have
+    been cut short, and nobody has deleted its end. Slow for large files: call it in a thread.
     """
     started = [built(file_type, one).get() if isinstance(one, list) else one for one in bases]
+    if unfinished and isinstance(started[-1], str) and isinstance(content, str):
+        started[-1] = as_far_as(started[-1], content)
     alike = [likeness(base, content) for base in started]
     # Of equals the newest: max() returns the first, so look from the end.
     base = started[max(reversed(range(len(started))), key=alike.__getitem__)]

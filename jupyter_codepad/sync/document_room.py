@@ -358,12 +358,15 @@ class DocumentRoom(StockDocumentRoom):  # type: ignore[misc]
             self._disk.hash = disk_hash  # a state of our own: the file is just behind
             self.conflicts.settled(Reason.FILE_CHANGED)
             return
-        if kept is not None and kept.base is not None:
-            bases = [kept.base]
-        else:
-            bases = await self._update_log.bases(self._room_id, loaded)
+        bases: list[Any] = [kept.base] if kept is not None else []
+        bases = bases or await self._update_log.bases(self._room_id, loaded)
         change = await asyncio.to_thread(
-            outside_change, self._file_type, bases, self.ydoc.get_update(), content
+            outside_change,
+            self._file_type,
+            bases,
+            self.ydoc.get_update(),
+            content,
+            unfinished=loaded.unfinished is not None and not self.ready,
         )
         self._disk.hash = disk_hash
         if change.update is None:

@@ -229,6 +229,15 @@ def shared_start(one: Sequence[str], other: Sequence[str]) -> int:
     return min(len(one), len(other))
 
 
+def as_far_as(whole: str, other: str) -> str:
+    """The lines of a text up to the last that another has in common with it."""
+    lines, others = whole.splitlines(True), other.splitlines(True)
+    if too_much(whole, other):
+        return "".join(lines[: shared_start(lines, others)])
+    *blocks, _ = SequenceMatcher(None, lines, others, autojunk=False).get_matching_blocks()
+    return "".join(lines[: blocks[-1].a + blocks[-1].size]) if blocks else ""
+
+
 def likeness(one: Any, other: Any) -> float:
     """How much two documents have in common, from 0 to 1."""
     old, new = (value if isinstance(value, str) else _in_lines(value) for value in (one, other))

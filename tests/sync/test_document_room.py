@@ -44,6 +44,25 @@ def test_after_a_crash_in_a_save_the_likelier_start_is_taken() -> None:
     assert str(source) == "zero\none\ntwo\nthree\ntyped\n"
 
 
+@pytest.mark.parametrize(
+    ("left", "merged"),
+    [
+        ("out\n", "one\ntwo\nthree\ntyped\nout\n"),
+        ("out\none\n", "out\none\ntwo\nthree\ntyped\n"),
+        ("one\nout\ntwo\n", "one\nout\ntwo\nthree\ntyped\n"),
+        ("one\nthree\nout\n", "one\nthree\nout\ntyped\n"),
+    ],
+)
+def test_nobody_has_deleted_what_a_crash_did_not_write(left: str, merged: str) -> None:
+    ydoc, source = document("one\ntwo\nthree\n")
+    base = [ydoc.get_update()]
+    source += "typed\n"
+    change = outside_change("file", [base], ydoc.get_update(), left, unfinished=True)
+    assert change.update is not None
+    ydoc.apply_update(change.update)
+    assert str(source) == merged
+
+
 def test_a_likelier_start_is_found_line_by_line_in_a_notebook() -> None:
     def notebook(*sources: str) -> dict[str, Any]:
         cells = [

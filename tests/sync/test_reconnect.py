@@ -576,7 +576,7 @@ async def test_a_file_that_was_in_conflict_is_changed_again(slow: JupyterServer,
     touch(place.file, "one\ndeux\nthree\n")
     assert (await conflict_of(place))["theirs"] == "one\ndeux\nthree\n"
     touch(place.file, f"{START}more\n")
-    await agree(place, client, other, text="one\nzwei\nthree\nmore\n")
+    await until(lambda: str(client.text) == "one\nzwei\nthree\nmore\n", "both sides")
     assert await place.conflict() is None
 
 

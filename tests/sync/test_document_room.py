@@ -50,7 +50,7 @@ def test_after_a_crash_in_a_save_the_likelier_start_is_taken() -> None:
         ("out\n", "one\ntwo\nthree\ntyped\nout\n"),
         ("out\none\n", "out\none\ntwo\nthree\ntyped\n"),
         ("one\nout\ntwo\n", "one\nout\ntwo\nthree\ntyped\n"),
-        ("one\nthree\nout\n", "one\nthree\nout\ntyped\n"),
+        ("one\nthree\nout\n", "one\nthree\ntyped\nout\n"),
     ],
 )
 def test_nobody_has_deleted_what_a_crash_did_not_write(left: str, merged: str) -> None:

@@ -133,9 +133,14 @@ class Conflicts:
         self._all[conflict.reason] = conflict
         self._changed()
 
-    def settled(self, reason: Reason) -> None:
-        """Somebody has chosen, or there is nothing to choose any more."""
-        if self._all.pop(reason, None) is not None:
+    def settled(self, reason: Reason, conflict_id: str | None = None) -> None:
+        """Somebody has chosen, or there is nothing to choose any more.
+
+        With an id nothing happens to one that has come up since.
+        """
+        known = self._all.get(reason)
+        if known is not None and conflict_id in (None, known.id):
+            del self._all[reason]
             self._changed()
 
     def _changed(self) -> None:

@@ -23,6 +23,7 @@ from .content import content_hash, first_history, histories, meet, outside_chang
 from .document_file import DocumentFile
 from .files import Files, SaveClock
 from .merge import Content
+from .returns import Returns
 from .shared_document import SharedDocument
 from .sizes import size_of
 from .tidy import Tidy
@@ -86,7 +87,9 @@ class DocumentRoom(StockDocumentRoom):  # type: ignore[misc]
             size_limit_bytes=size_limit_bytes,
             tidy=self._tidy,
         )
-        self.shared.returned = self._returned
+        self.shared.returns = self._returns = Returns(
+            self._returned, size_limit_bytes=size_limit_bytes
+        )
         self.conflicts = Conflicts(
             keep=partial(update_log.note_conflicts, room_id), told=partial(told, self)
         )
@@ -189,7 +192,7 @@ class DocumentRoom(StockDocumentRoom):  # type: ignore[misc]
         self._say_path()
         if self.guarded:
             self._tidy.start(now=True)
-        self.shared.histories = histories(self.ydoc)
+        self._returns.histories = histories(self.ydoc)
         self.ready = True
         self.ydoc_observed.set()
         self._emit(LogLevel.INFO, "initialize", "Room initialized")
@@ -394,7 +397,7 @@ class DocumentRoom(StockDocumentRoom):  # type: ignore[misc]
             if conflict.reason is Reason.FILE_CHANGED:
                 other = conflict.hash, conflict.theirs
                 await self._update_log.note_outside(self._room_id, *other, None)
-            self.conflicts.settled(conflict.reason)
+            self.conflicts.settled(conflict.reason, conflict.id)
             await self.shared.durable()
         self._clock.within(0)
 
@@ -415,7 +418,7 @@ class DocumentRoom(StockDocumentRoom):  # type: ignore[misc]
         if meeting.apart is not None:  # noted first, so that it is not forgotten in a crash
             self._keep_apart(client, meeting.apart, meeting.ours_went)
         self.ydoc.apply_update(meeting.update)
-        self.shared.histories = histories(self.ydoc)
+        self._returns.histories = histories(self.ydoc)
         self._gone = {
             **dict(list(self._gone.items())[-GONE_KEPT:]),
             **dict.fromkeys(meeting.gone, meeting.content),

@@ -24,31 +24,23 @@ from .protocol import (
     read_awareness,
     sync_frame,
 )
+from .returns import Returns
 from .states import StateRelay
 from .turns import Turns
 from .update_log import SERVER, Update
-from .updates import read_state
 
 NOTHING = b"\x00\x00"
 """The Yjs update that changes nothing."""
 
-NO_STATE = b"\x00"
-"""The state vector of an empty document."""
-
 UPDATE_HEAD = bytes((Kind.SYNC, SyncStep.UPDATE))
 SLOW_SECONDS = 0.01
 """Updates that take longer to apply count as many messages of who has sent them."""
-
-RETURNS_LIMIT = 3
-"""So often a client can come back with another history; each time two documents are compared."""
 
 INTERNAL_FAULT = 1011
 SERVICE_RESTART = 1012
 SMALL_UPDATE_BYTES = 1024
 """Updates below this may go a little over the limit: deletions are small."""
 SMALL_UPDATES_SHARE = 4
-GATHERED_SHARE = 2
-"""What a client sends as all that it has may be so many times as large as the document may be."""
 AWARENESS_ENTRIES_LIMIT = 64
 LAB_AWARENESS_ENTRIES_LIMIT = 4096
 """JupyterLab repeats what it has heard of everybody in the room."""
@@ -87,8 +79,7 @@ class SharedDocument:
         self.document_id = document_id
         self.ydoc = ydoc
         self.clients: set[SyncClient] = clients if clients is not None else set()
-        self.histories: set[int] = set()
-        self.returned: Callable[[SyncClient, bytes], bytes | None] | None = None
+        self.returns: Returns | None = None
         self._turns = turns
         self.log = log
         self._logged = logged
@@ -175,11 +166,8 @@ class SharedDocument:
 
     def _receive_state(self, client: SyncClient, state: bytes) -> None:
         """Say what the client lacks, and ask for what we lack."""
-        known = {who for who, clock in read_state(state).items() if clock > 0}
-        if self.histories and self.returned is not None and known and not known & self.histories:
-            # It has a history that is not ours: before anything is merged we want all of it.
-            client.foreign = state
-            client.send(sync_frame(SyncStep.STATE, NO_STATE))
+        if self.returns is not None and self.returns.concern(state):
+            self.returns.ask(client, state)
         elif client.behind is not None:
             client.asked = state  # it is answered when it has read what it was sent
         else:
@@ -197,11 +185,10 @@ class SharedDocument:
 
     def _receive_update(self, client: SyncClient, step: int, content: bytes) -> None:
         client.updates_received += 1
-        if client.foreign is not None:
-            self._gather(client, content)
-            if step == SyncStep.MISSING:
-                parts, client.parts = client.parts, []
-                self._take_back(client, merge_updates(*parts) if len(parts) > 1 else content)
+        if client.foreign is not None and self.returns is not None:
+            whole = self.returns.gather(client, step, content)
+            if whole is not None:
+                self._take_back(client, self.returns, whole)
         elif content != NOTHING and not self._read_only:
             # What may not be is dropped but counted: the client waits for no acknowledgement.
             if client.may_edit:
@@ -213,14 +200,6 @@ class SharedDocument:
             client.acks_wanted = True
             self._acks.append(client)
             self._turns.soon(self)
-
-    def _gather(self, client: SyncClient, content: bytes) -> None:
-        """Keep a part of all that a client has: much comes in several frames, the last MISSING."""
-        client.parts.append(content)
-        if client.trusted or self._size_limit is None:
-            return
-        if sum(map(len, client.parts)) > GATHERED_SHARE * self._size_limit:
-            raise DocumentFull("this is more than the document can hold")
 
     def _take_in(self, client: SyncClient, step: int, content: bytes) -> None:
         if not client.trusted and self._overfull(len(content)):
@@ -259,23 +238,18 @@ class SharedDocument:
             self._writers.setdefault(next(iter(clients)), client.author)
         return True
 
-    def _take_back(self, client: SyncClient, content: bytes) -> None:
+    def _take_back(self, client: SyncClient, returns: Returns, content: bytes) -> None:
         """All that a client has whose history we do not know: the room decides about it."""
         state, client.foreign = client.foreign, None
-        assert state is not None and self.returned is not None
-        client.returns += 1
-        if client.returns > RETURNS_LIMIT:
-            raise ProtocolError("this is another document, again and again")
-        check_whole(content, trusted=client.trusted)
-        if not client.trusted and client.may_edit and self._overfull(len(content)):
-            raise DocumentFull("this would make the document too large")
-        self.flush()
-        try:
-            instead = self.returned(client, content)
-        except Exception as error:
-            raise ProtocolError("the document cannot be read") from error
-        if instead is not None:
-            client.send(sync_frame(SyncStep.UPDATE, instead))
+        assert state is not None
+        if returns.concern(state):  # and nobody with the same history was faster
+            check_whole(content, trusted=client.trusted)
+            if not client.trusted and client.may_edit and self._overfull(len(content)):
+                raise DocumentFull("this would make the document too large")
+            self.flush()
+            instead = returns.decide(client, content)
+            if instead is not None:
+                client.send(sync_frame(SyncStep.UPDATE, instead))
         self._answer(client, state)
 
     def _overfull(self, more: int) -> bool:

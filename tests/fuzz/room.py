@@ -16,6 +16,7 @@ from jupyter_codepad.sync.client import SyncClient
 from jupyter_codepad.sync.connection import Connection
 from jupyter_codepad.sync.content import first_history, histories, meet
 from jupyter_codepad.sync.protocol import Kind, Reader, SyncStep
+from jupyter_codepad.sync.returns import Returns
 from jupyter_codepad.sync.shared_document import SharedDocument
 from jupyter_codepad.sync.sizes import size_of
 from jupyter_codepad.sync.tidy import Tidy
@@ -167,8 +168,8 @@ class Room:
             tidy=self.tidy,
         )
         self.limiter = RateLimiter(DEFAULT_LIMITS, storage_url="memory://", log=log)
-        self.shared.returned = self._returned
-        self.shared.histories = histories(ydoc)
+        self.shared.returns = Returns(self._returned, size_limit_bytes=SIZE_LIMIT)
+        self.shared.returns.histories = histories(ydoc)
         self.document.observe(self.tidy.changed)
         self.tidy.start(now=True)
         self.shared.start()

@@ -38,7 +38,8 @@ class SyncClient:
     """Connects, syncs, types, and comes back with the same document after a loss.
 
     ``in_parts``: tells what it has in many frames, as for more than the server takes in one;
-    ``silent``: says nothing when it has connected, until it is told to ``ask``.
+    ``deaf``: hears nothing until it is told to ``listen``; ``silent``: says nothing when it has
+    connected, until it is told to ``ask``.
     """
 
     def __init__(self, url: str, headers: dict[str, str], ydoc: Doc[Any] | None = None) -> None:
@@ -57,7 +58,8 @@ class SyncClient:
         self.fault: BaseException | None = None
         self.events: list[dict[str, Any]] = []
         self.awareness: dict[int, dict[str, Any]] = {}
-        self.in_parts = self.silent = False
+        self.in_parts = self.silent = self.deaf = False
+        self.unheard: list[bytes] = []
         self._history: list[bytes] = []
         self._clock = 0
         self._reader: asyncio.Task[None] | None = None
@@ -73,12 +75,20 @@ class SyncClient:
         self._reader = asyncio.create_task(self._read(self.socket))
         if not self.silent:
             self.ask()
+        if not self.silent and not self.deaf:
             await until(lambda: self.synced or self.closed, "first sync")
         return self
 
     def ask(self) -> None:
         """Say what it has, and so ask for the rest."""
         self._send(sync_frame(SyncStep.STATE, self.ydoc.get_state()))
+
+    def listen(self) -> None:
+        """Hear all that has come."""
+        self.deaf = False
+        unheard, self.unheard = self.unheard, []
+        for frame in unheard:
+            self._receive(frame)
 
     @property
     def closed(self) -> bool:
@@ -151,6 +161,9 @@ class SyncClient:
             if frame is None:
                 break
             assert isinstance(frame, bytes)
+            if self.deaf:
+                self.unheard.append(frame)
+                continue
             try:
                 self._receive(frame)
             except BaseException as error:  # else nobody would see why nothing comes any more

@@ -248,6 +248,32 @@ async def test_the_log_is_lost_and_an_old_client_comes_back(
 
 
 @pytest.mark.parametrize("road", ROADS)
+async def test_the_log_is_lost_and_two_old_clients_come_back_at_once(
+    quick: JupyterServer, road: str
+) -> None:
+    place = await Place.make(quick, road)
+    one, other = await place.open(), await place.open()
+    one.type("typed\n")
+    await until(lambda: place.file.read_text() == START + "typed\n", "the file")
+    await until(lambda: str(other.text) == str(one.text), "the other")
+    await quick.stop()
+    await until(lambda: one.closed and other.closed, "the end of the line")
+    place.forget_log()
+    one.type("one\n")
+    other.type("other\n")
+    await quick.start()
+    other.deaf = True
+    await other.connect()
+    await until(lambda: other.unheard, "the other is asked for all that it has")
+    await one.connect()
+    await until(lambda: has(place.file, "one\n"), "the first one is back")
+    other.listen()
+    await until(lambda: {"one", "other"} <= set(str(one.text).split()), "both are back")
+    await agree(place, one, other, text=str(one.text))
+    assert sorted(str(one.text).split()) == sorted(f"{START}typed one other".split())
+
+
+@pytest.mark.parametrize("road", ROADS)
 @pytest.mark.parametrize("lost", [False, True])
 async def test_an_old_client_comes_back_with_much_in_many_frames(
     quick: JupyterServer, road: str, *, lost: bool

@@ -11,7 +11,7 @@ from playwright.async_api import Browser
 
 from tests.support.browser import open_chromium
 from tests.support.postgres import Postgres, postgres_programs, run_postgres
-from tests.support.server import JupyterServer
+from tests.support.server import JupyterServer, running
 
 pytest_plugins = ["pytest_jupyter.jupyter_server"]
 
@@ -19,14 +19,7 @@ pytest_plugins = ["pytest_jupyter.jupyter_server"]
 @pytest.fixture(scope="session")
 def session_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[JupyterServer]:
     """One server for all tests that leave it as it is."""
-    made = JupyterServer(tmp_path_factory.mktemp("server"))
-    loop = asyncio.new_event_loop()
-    try:
-        loop.run_until_complete(made.start())
-        yield made
-    finally:
-        loop.run_until_complete(made.close())
-        loop.close()
+    yield from running(JupyterServer(tmp_path_factory.mktemp("server")))
 
 
 @pytest.fixture

@@ -25,7 +25,7 @@ from pycrdt import Doc, Map
 from jupyter_codepad.sync.updates import read_state
 from tests.fuzz.hostile import Attack, World, attack, frame, upgrade_attack
 from tests.fuzz.plan import MINUTES, keep, memory_bytes, seeds
-from tests.support.server import JupyterServer
+from tests.support.server import JupyterServer, running
 from tests.support.sync_client import SyncClient, until
 
 pytestmark = pytest.mark.apart
@@ -58,13 +58,7 @@ def module_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[JupyterS
         ],
     )
     made.configure({"CodepadApp": {"rate_limits": {"joins_per_room": ""}}})
-    loop = asyncio.new_event_loop()
-    try:
-        loop.run_until_complete(made.start())
-        yield made
-    finally:
-        loop.run_until_complete(made.close())
-        loop.close()
+    yield from running(made)
 
 
 @pytest.fixture

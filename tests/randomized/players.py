@@ -77,6 +77,7 @@ class PycrdtPlayer:
     async def look(self) -> dict[str, Any]:
         assert self.client.fault is None, repr(self.client.fault)
         code = self.client.close_code
+        tells_what_is_saved = "/codepad/" in self.client.url  # JupyterLab's socket does not
         if code in FAULTS:
             self._end = code
         return {
@@ -85,14 +86,10 @@ class PycrdtPlayer:
             "connected": not self.client.closed,
             "trying": not self.client.closed,
             # JupyterLab's socket tells nobody what is on disk.
-            "saved": self.client.durable or (self.client.synced and "/codepad/" not in self.url),
+            "saved": self.client.durable
+            or (self.client.synced and "/codepad/" not in self.client.url),
             "end": self._end,
         }
-
-    @property
-    def url(self) -> str:
-        """Where the socket is."""
-        return self.client.url
 
     async def close(self) -> None:
         await self.client.disconnect()

@@ -10,6 +10,7 @@ import signal
 import socket
 import subprocess
 import sys
+from collections.abc import Iterator
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -299,3 +300,14 @@ class JupyterServer:
     def pad_file(self, room: dict[str, Any]) -> Path:
         """The pad of a room on disk."""
         return self.root_dir / str(room["pad_path"])
+
+
+def running(server: JupyterServer) -> Iterator[JupyterServer]:
+    """A server for several tests, from the first that wants it to the last."""
+    loop = asyncio.new_event_loop()
+    try:
+        loop.run_until_complete(server.start())
+        yield server
+    finally:
+        loop.run_until_complete(server.close())
+        loop.close()

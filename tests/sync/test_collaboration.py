@@ -22,7 +22,7 @@ from jupyter_codepad.sync.protocol import (
     var_bytes,
     var_uint,
 )
-from tests.support.server import JupyterServer, Person
+from tests.support.server import JupyterServer, Person, running
 from tests.support.sync_client import SyncClient, until
 
 GLOBAL = "JupyterLab:globalAwareness"
@@ -62,13 +62,7 @@ def module_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[JupyterS
         ],
     )
     (home / "jupyter_config_dir" / "jupyter_server_config.py").write_text(PEOPLE)
-    loop = asyncio.new_event_loop()
-    try:
-        loop.run_until_complete(made.start())
-        yield made
-    finally:
-        loop.run_until_complete(made.close())
-        loop.close()
+    yield from running(made)
 
 
 @pytest.fixture

@@ -23,7 +23,7 @@ import pytest
 from pycrdt import Array, Map, Text
 
 from jupyter_codepad.sync.updates import read_update
-from tests.support.server import JupyterServer, Person
+from tests.support.server import JupyterServer, Person, running
 from tests.support.sync_client import SyncClient, until
 
 pytestmark = pytest.mark.apart
@@ -163,40 +163,28 @@ def certain_of_save(place: Place) -> bool:
     return bool(row and row[0])
 
 
-def running(home: Path, *options: str) -> Iterator[JupyterServer]:
-    """A server for all tests of this module that want these options."""
-    made = JupyterServer(home, options=list(options))
-    loop = asyncio.new_event_loop()
-    try:
-        loop.run_until_complete(made.start())
-        yield made
-    finally:
-        loop.run_until_complete(made.close())
-        loop.close()
-
-
 @pytest.fixture(scope="module")
 def quick_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[JupyterServer]:
     """A server that saves, looks at files and forgets unused documents at once."""
-    yield from running(
-        tmp_path_factory.mktemp("quick"),
+    options = [
         "--CodepadApp.save_delay_seconds=0.1",
         "--CodepadApp.cleanup_delay_seconds=0.2",
         "--YDocExtension.document_save_delay=0.1",
         "--YDocExtension.document_cleanup_delay=0.2",
         "--YDocExtension.file_poll_interval=0.2",
-    )
+    ]
+    yield from running(JupyterServer(tmp_path_factory.mktemp("quick"), options=options))
 
 
 @pytest.fixture(scope="module")
 def slow_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[JupyterServer]:
     """A server that takes its time to write files, but sees at once when others do."""
-    yield from running(
-        tmp_path_factory.mktemp("slow"),
+    options = [
         "--CodepadApp.save_delay_seconds=30",
         "--YDocExtension.document_save_delay=30",
         "--YDocExtension.file_poll_interval=0.2",
-    )
+    ]
+    yield from running(JupyterServer(tmp_path_factory.mktemp("slow"), options=options))
 
 
 @pytest.fixture

@@ -2,7 +2,8 @@ import type { EditorView } from '@codemirror/view';
 import { Awareness } from 'y-protocols/awareness';
 import * as Y from 'yjs';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
-import { createEditor, type IPadEditor } from '../../src/editor/editor';
+import type { IPadEditor } from '../../src/editor/editor';
+import { openEditor } from '../support/editor';
 
 let doc: Y.Doc;
 let text: Y.Text;
@@ -26,18 +27,7 @@ afterEach(() => {
 });
 
 function open(readOnly = false): void {
-  editor = createEditor({
-    parent: document.body,
-    text,
-    awareness,
-    language: 'python',
-    readOnly,
-    label: 'Code',
-    limitBytes: 1000,
-    cspNonce: '',
-    onRefused: () => undefined,
-    onRun
-  });
+  editor = openEditor(text, awareness, { readOnly, limitBytes: 1000, onRun });
   view = editor.view;
 }
 

@@ -2,7 +2,7 @@ import type { EditorView } from '@codemirror/view';
 import * as awarenessProtocol from 'y-protocols/awareness';
 import * as Y from 'yjs';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
-import { createEditor } from '../../src/editor/editor';
+import { openEditor } from '../support/editor';
 import { participant } from '../support/models';
 import { fakePage, type IFakePage } from '../support/page';
 
@@ -19,19 +19,7 @@ beforeEach(() => {
   places = [];
   text = model.pad.doc.getText('source');
   text.insert(0, Array.from({ length: 50 }, (_, line) => `line ${line}\n`).join(''));
-  view = createEditor({
-    parent: document.body,
-    text,
-    awareness: model.pad.awareness,
-    language: 'python',
-    readOnly: false,
-    label: 'Code',
-    limitBytes: 10_000,
-    cspNonce: '',
-    follow: model.follow,
-    onRefused: () => undefined,
-    onRun: () => undefined
-  }).view;
+  view = openEditor(text, model.pad.awareness, { follow: model.follow }).view;
   const dispatch = view.dispatch.bind(view);
   vi.spyOn(view, 'dispatch').mockImplementation((...specs: unknown[]) => {
     for (const spec of specs as { effects?: { value?: { range?: { head: number } } } }[]) {

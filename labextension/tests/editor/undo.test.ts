@@ -1,7 +1,8 @@
 import { Awareness } from 'y-protocols/awareness';
 import * as Y from 'yjs';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { createEditor, type IPadEditor } from '../../src/editor/editor';
+import type { IPadEditor } from '../../src/editor/editor';
+import { openEditor } from '../support/editor';
 
 /** What the server holds, and another person's way to write: all of it comes over the line. */
 let server: Y.Doc;
@@ -25,18 +26,7 @@ afterEach(() => {
 });
 
 function open(readOnly = false): void {
-  editor = createEditor({
-    parent: document.body,
-    text: doc.getText('source'),
-    awareness,
-    language: 'python',
-    readOnly,
-    label: 'Code',
-    limitBytes: 1000,
-    cspNonce: '',
-    onRefused: () => undefined,
-    onRun: () => undefined
-  });
+  editor = openEditor(doc.getText('source'), awareness, { readOnly });
 }
 
 function shown(): string {

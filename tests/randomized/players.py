@@ -86,8 +86,7 @@ class PycrdtPlayer:
             "connected": not self.client.closed,
             "trying": not self.client.closed,
             # JupyterLab's socket tells nobody what is on disk.
-            "saved": self.client.durable
-            or (self.client.synced and "/codepad/" not in self.client.url),
+            "saved": self.client.durable if tells_what_is_saved else self.client.synced,
             "end": self._end,
         }
 

@@ -8,12 +8,15 @@ from __future__ import annotations
 
 import json
 import random
-from collections.abc import Collection, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 TOGETHER = 67
 """So many plans with neighbouring seeds are carried out on one server at once."""
+
+FIRST_SAVED = 1_000_000
+"""The seed of the first plan that was saved."""
 
 ENDS = (("kill", "restart"), ("kill", "kill"), ("restart", "kill"))
 """What ends the parts of a plan: the server is killed, or stopped and started again."""
@@ -83,6 +86,11 @@ class Plan:
     actors: list[Actor]
     parts: list[Part]
 
+    @property
+    def ends(self) -> tuple[str, ...]:
+        """What ends its parts but for the last, which nothing ends."""
+        return tuple(part.end for part in self.parts[:-1])
+
     def as_json(self) -> str:
         """For a file."""
         return json.dumps(asdict(self), indent=1, ensure_ascii=False) + "\n"
@@ -105,20 +113,18 @@ class Plan:
         return cls(stored["seed"], stored["kind"], actors, parts)
 
 
-def make_plan(
-    seed: int,
-    ends: Sequence[Sequence[str]] = ENDS,
-    *,
-    kind: str | None = None,
-    without: Collection[str] = (),
-) -> Plan:
-    """The plan of a seed.
+def saved_plans() -> list[Plan]:
+    """Those that have failed once, under seeds of their own."""
+    files = sorted((Path(__file__).parent / "saved").glob("*.json"))
+    return [
+        replace(Plan.load(file), seed=FIRST_SAVED + number) for number, file in enumerate(files)
+    ]
 
-    ``ends``: the ways in which its parts may end; ``kind``: of document, by default one of both;
-    ``without``: what nobody does while the server is there.
-    """
+
+def make_plan(seed: int, ends: Sequence[Sequence[str]] = ENDS) -> Plan:
+    """The plan of a seed; ``ends``: the ways in which its parts may end."""
     rng = random.Random(seed)
-    kind = kind or ("notebook" if seed % 3 == 2 else "text")
+    kind = "notebook" if seed % 3 == 2 else "text"
     engines = (["pycrdt"], ["yjs"], ["pycrdt", "yjs"])[seed // 3 % 3]
     actors = [Actor(rng.choice(engines), "page", "member") for _ in range(rng.choice((2, 3, 3)))]
     if rng.random() < 0.4:
@@ -126,7 +132,6 @@ def make_plan(
     if rng.random() < 0.4:
         actors.append(Actor("pycrdt", "lab", "host"))
     weights = {**WEIGHTS, **(CELL_WEIGHTS if kind == "notebook" else {})}
-    weights = {do: weight for do, weight in weights.items() if do not in without}
     parts = []
     for number, end in enumerate((*ends[seed // TOGETHER % len(ends)], "")):
         steps = _steps(rng, len(actors), weights, f"{number}a", STEPS_A_PART)

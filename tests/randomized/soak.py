@@ -14,15 +14,15 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-from tests.randomized.plan import ENDS, LOSSES, TOGETHER, Plan, make_plan
+from tests.randomized.plan import ENDS, LOSSES, TOGETHER, Plan, make_plan, saved_plans
 from tests.randomized.stage import kept, perform
-
-SAVED = sorted((Path(__file__).parent / "saved").glob("*.json"))
 
 
 def batches(options: argparse.Namespace) -> Iterator[list[Plan]]:
     """Plans that can be carried out together: those that have failed once, then new ones."""
-    yield from ([Plan.load(path)] for path in SAVED)
+    saved = saved_plans()
+    for kind in dict.fromkeys(plan.ends for plan in saved):
+        yield [plan for plan in saved if plan.ends == kind]
     ends = LOSSES if options.lose_log else ENDS
     for first in range(options.first, options.first + options.seeds, TOGETHER):
         start = first - first % TOGETHER

@@ -151,9 +151,10 @@ class SyncClient:
         if self.socket is None:
             return
         try:
-            self.socket.write_message(frame, binary=True)
+            sending = self.socket.write_message(frame, binary=True)
         except WebSocketClosedError:
             return
+        sending.add_done_callback(lambda done: done.exception())  # the reader sees the end
 
     async def _read(self, socket: WebSocketClientConnection) -> None:
         while True:

@@ -176,6 +176,7 @@ class CodepadApp(CodepadSettings):
             state / "updates.sqlite",
             log=self.log,
             limits=Limits(factor=self.history_factor, floor_bytes=self.history_floor_bytes),
+            waiting_limit_bytes=self.log_waiting_limit_bytes,
         )
         self.folders = RoomFolders(
             contents=self.server.contents_manager,

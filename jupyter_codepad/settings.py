@@ -152,6 +152,12 @@ class CodepadSettings(ExtensionApp):
     history_floor_bytes = Integer(
         MIB // 4, config=True, help="So much of a document's past is kept in any case, in bytes."
     )
+    log_waiting_limit_bytes = Integer(
+        64 * MIB,
+        config=True,
+        help="How much may wait to be written into the update log while its disk is full, in "
+        "bytes. Who types more is disconnected: it stays with them, and they try again.",
+    )
     use_uvloop = Bool(
         True,
         config=True,

@@ -26,23 +26,6 @@ CHECKPOINTS_KEPT = 3
 COMPRESSION = 1
 FREE_PAGES = 4096
 
-FIRST_LAYOUT_ASIDE = """
-ALTER TABLE updates RENAME TO first_updates;
-ALTER TABLE saves RENAME TO first_saves;
-DROP INDEX IF EXISTS updates_of_document;
-"""
-FIRST_LAYOUT_IN = """
-BEGIN;
-INSERT INTO documents (name) SELECT DISTINCT document FROM first_updates;
-INSERT INTO updates SELECT seq, d.id, time, author, kind, content FROM first_updates
-    JOIN documents d ON d.name = first_updates.document ORDER BY seq;
-INSERT INTO saves SELECT d.id, seq, hash, confirmed, NULL FROM first_saves
-    JOIN documents d ON d.name = first_saves.document;
-DROP TABLE first_updates;
-DROP TABLE first_saves;
-COMMIT;
-"""
-
 
 @dataclass
 class Tail:
@@ -241,14 +224,3 @@ def _least_needed(checkpoints: list[_Checkpoint], keep_from: int) -> _Checkpoint
         if this.seq != keep_from
     ]
     return min(candidates, key=lambda found: found[0])[1] if candidates else None
-
-
-def upgrade_from_first_layout(connection: sqlite3.Connection, schema: str) -> None:
-    """Move a log that names its documents in every row into the layout of today."""
-    columns = {row[1]: row[2] for row in connection.execute("PRAGMA table_info(updates)")}
-    if columns.get("document") != "TEXT":
-        return
-    connection.executescript(FIRST_LAYOUT_ASIDE)
-    connection.executescript(schema)
-    connection.executescript(FIRST_LAYOUT_IN)
-    connection.execute("VACUUM")

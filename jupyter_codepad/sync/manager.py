@@ -94,6 +94,7 @@ class DocumentManager:
         self._runs: dict[str, SharedDocument] = {}
         self._runs_lock = asyncio.Lock()
         self._stopping = False
+        self._starting: asyncio.Task[None] | None = None
         self._root = root
         self._files: Files | None = None
         self.turns = Turns(update_log, timeout_seconds=socket_timeout_seconds, active=active)
@@ -204,7 +205,7 @@ class DocumentManager:
         server = extension.ywebsocket_server
         async with extension._room_locks[key]:
             if not server.started.is_set():
-                extension._codepad_server_task = asyncio.create_task(server.start())
+                self._starting = self._starting or asyncio.create_task(server.start())
                 await server.started.wait()
             room = server.rooms.get(key)
             if isinstance(room, DocumentRoom) and room.closed:

@@ -12,7 +12,7 @@ from typing import Any
 from pycrdt import Doc, TransactionEvent, merge_updates
 
 from .. import metrics
-from .client import DocumentFull, SyncClient
+from .client import TRY_LATER, DocumentFull, SyncClient
 from .connection import binary_frame
 from .intake import Intake, check_whole
 from .protocol import (
@@ -202,6 +202,9 @@ class SharedDocument:
             self._turns.soon(self)
 
     def _take_in(self, client: SyncClient, step: int, content: bytes) -> None:
+        if self._logged and self._turns.log_full:
+            client.close(TRY_LATER, "The server’s disk is full. What you type stays with you.")
+            return
         if not client.trusted and self._overfull(len(content)):
             raise DocumentFull("this would make the document too large")
         own = partial(self._may_write, client, claims=step == SyncStep.UPDATE)

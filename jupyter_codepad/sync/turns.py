@@ -47,6 +47,11 @@ class Turns:
         self._sweeps = 0
         self._sweeping: asyncio.TimerHandle | None = None
 
+    @property
+    def log_full(self) -> bool:
+        """Whether nothing should be taken in now, because the disk does not take it."""
+        return self._update_log.full
+
     def soon(self, document: SharedDocument) -> None:
         """Have a document called at the end of this turn."""
         self._due[document] = None

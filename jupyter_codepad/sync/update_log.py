@@ -21,6 +21,7 @@ from typing import Any
 
 from . import history, saves
 from .history import Limits
+from .log_schema import TABLES, open_log
 from .saves import Save
 
 SERVER = "server"
@@ -30,48 +31,7 @@ RETRY_SECONDS = 1.0
 COMMIT_PAUSE_SECONDS = 0.01
 """After a commit the next one waits so long: a hundred transactions a second are enough."""
 
-SCHEMA_VERSION = 2
-PRAGMAS = (
-    "PRAGMA auto_vacuum=INCREMENTAL",
-    "PRAGMA journal_mode=WAL",
-    "PRAGMA synchronous=FULL",
-    "PRAGMA journal_size_limit=4194304",
-)
-SCHEMA = """
-CREATE TABLE IF NOT EXISTS documents (
-    id INTEGER PRIMARY KEY,
-    name TEXT NOT NULL UNIQUE
-);
-CREATE TABLE IF NOT EXISTS updates (
-    seq INTEGER PRIMARY KEY,
-    document INTEGER NOT NULL,
-    time REAL NOT NULL,
-    author TEXT NOT NULL,
-    kind TEXT NOT NULL,
-    content BLOB NOT NULL
-);
-CREATE INDEX IF NOT EXISTS updates_of_document ON updates (document, seq);
-CREATE TABLE IF NOT EXISTS checkpoints (
-    document INTEGER NOT NULL,
-    seq INTEGER NOT NULL,
-    time REAL NOT NULL,
-    content BLOB NOT NULL,
-    PRIMARY KEY (document, seq)
-);
-CREATE TABLE IF NOT EXISTS saves (
-    document INTEGER NOT NULL,
-    seq INTEGER NOT NULL,
-    hash TEXT NOT NULL,
-    confirmed INTEGER NOT NULL DEFAULT 0,
-    content BLOB,
-    PRIMARY KEY (document, seq, hash)
-);
-CREATE TABLE IF NOT EXISTS conflicts (
-    document INTEGER PRIMARY KEY,
-    content TEXT NOT NULL
-);
-"""
-TABLES = ("updates", "checkpoints", "saves", "conflicts")
+WAITING_LIMIT_BYTES = 64 * 1024 * 1024
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,15 +74,25 @@ class UpdateLog:
     """Appends and loads the updates of documents.
 
     ``path``: the SQLite file (not on a network file system); ``limits``: how long a document's part
-    may become. While the disk refuses (full, read-only) nothing is acknowledged, everything is kept
-    and tried again each second. ``wants_checkpoint`` is called on the loop with the name of a
+    may become; ``waiting_limit_bytes``: from how much that waits for the disk the log is ``full``.
+    While the disk refuses (full, read-only) nothing is acknowledged, everything is kept and tried
+    again each second. ``wants_checkpoint`` is called on the loop with the name of a
     document that has grown; its live state, handed to ``checkpoint``, makes its history shorter.
     """
 
-    def __init__(self, path: Path, *, log: Logger, limits: Limits | None = None) -> None:
+    def __init__(
+        self,
+        path: Path,
+        *,
+        log: Logger,
+        limits: Limits | None = None,
+        waiting_limit_bytes: int = WAITING_LIMIT_BYTES,
+    ) -> None:
         self._path = path
         self._log = log
         self._limits = limits or Limits()
+        self._waiting = 0
+        self._waiting_limit = waiting_limit_bytes
         self._jobs: queue.SimpleQueue[_Job | None] = queue.SimpleQueue()
         self._thread: threading.Thread | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
@@ -134,7 +104,7 @@ class UpdateLog:
     async def start(self) -> None:
         """Open the file and start the writer thread."""
         self._loop = asyncio.get_running_loop()
-        connection = await asyncio.to_thread(self._open)
+        connection = await asyncio.to_thread(open_log, self._path)
         self._stopping.clear()
         self._thread = threading.Thread(
             target=self._write_forever, args=(connection,), name="codepad-update-log", daemon=True
@@ -155,8 +125,19 @@ class UpdateLog:
         With no updates ``done`` is called when all that was appended before is on disk.
         """
         now = time.time()
+        size = sum(len(update.content) for update in updates)
+        self._waiting += size
 
-        self._jobs.put(_Job(lambda c: self._insert(c, updates, now), lambda _: done()))
+        def written(_: Any) -> None:
+            self._waiting -= size
+            done()
+
+        self._jobs.put(_Job(lambda c: self._insert(c, updates, now), written))
+
+    @property
+    def full(self) -> bool:
+        """Whether so much waits for the disk that no more should be taken in."""
+        return self._waiting > self._waiting_limit
 
     async def load(self, document: str) -> LoadedDocument:
         """Everything the log holds of a document."""
@@ -286,26 +267,6 @@ class UpdateLog:
         await self._ask(work)
 
     # -- in the writer thread ---------------------------------------------------------------------
-
-    def _open(self) -> sqlite3.Connection:
-        self._path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-        connection = sqlite3.connect(
-            self._path, check_same_thread=False, isolation_level=None, timeout=10
-        )
-        for pragma in PRAGMAS:
-            connection.execute(pragma)
-        version = connection.execute("PRAGMA user_version").fetchone()[0]
-        if version == 0:
-            history.upgrade_from_first_layout(connection, SCHEMA)
-            connection.execute(f"PRAGMA user_version={SCHEMA_VERSION}")
-        elif version == 1:
-            connection.execute("ALTER TABLE saves ADD COLUMN content BLOB")
-            connection.execute(f"PRAGMA user_version={SCHEMA_VERSION}")
-        elif version > SCHEMA_VERSION:
-            connection.close()
-            raise RuntimeError(f"{self._path} was written by a newer version of Codepad.")
-        connection.executescript(SCHEMA)
-        return connection
 
     def _known(self, connection: sqlite3.Connection, document: str) -> int | None:
         number = self._ids.get(document)

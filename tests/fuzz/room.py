@@ -42,6 +42,8 @@ CONTENTS: dict[str, Any] = {
 class Log:
     """In place of the update log: everything is on disk at once."""
 
+    full = False
+
     def append(self, updates: list[Update], done: Callable[[], None]) -> None:
         """Say that it is."""
         done()

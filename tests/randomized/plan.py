@@ -24,6 +24,7 @@ ENDS = (("kill", "restart"), ("kill", "kill"), ("restart", "kill"))
 LOSSES = (("forget", "kill"), ("restart", "forget"))
 """The same, where the update log is lost once, too."""
 
+LAST_PLACE = 0.9999
 STEPS_A_PART = 14
 STEPS_DOWN = 4
 LAST_WORDS = 3
@@ -151,5 +152,5 @@ def _steps(
         do = rng.choices(list(weights), list(weights.values()))[0]
         ending = "" if do == "add_cell" else rng.choice(ENDINGS)
         word = f"w{who}x{prefix}{number}{ending}"
-        steps.append(Step(do, who, word, round(rng.random(), 4)))
+        steps.append(Step(do, who, word, min(round(rng.random(), 4), LAST_PLACE)))
     return steps

@@ -37,9 +37,10 @@ async def until(condition: Callable[[], Any], what: str, seconds: float = DEADLI
 class SyncClient:
     """Connects, syncs, types, and comes back with the same document after a loss.
 
-    ``in_parts``: tells what it has in many frames, as for more than the server takes in one;
-    ``deaf``: hears nothing until it is told to ``listen``; ``silent``: says nothing when it has
-    connected, until it is told to ``ask``.
+    ``reading``: while it is not set nothing is read from the socket; ``in_parts``: tells what it
+    has in many frames, as for more than the server takes in one; ``deaf``: hears nothing until it
+    is told to ``listen``; ``silent``: says nothing when it has connected, until it is told to
+    ``ask``.
     """
 
     def __init__(self, url: str, headers: dict[str, str], ydoc: Doc[Any] | None = None) -> None:
@@ -59,6 +60,8 @@ class SyncClient:
         self.events: list[dict[str, Any]] = []
         self.awareness: dict[int, dict[str, Any]] = {}
         self.in_parts = self.silent = self.deaf = False
+        self.reading = asyncio.Event()
+        self.reading.set()
         self.unheard: list[bytes] = []
         self._history: list[bytes] = []
         self._clock = 0
@@ -158,6 +161,7 @@ class SyncClient:
 
     async def _read(self, socket: WebSocketClientConnection) -> None:
         while True:
+            await self.reading.wait()
             frame = await socket.read_message()
             if frame is None:
                 break

@@ -5,8 +5,10 @@ from __future__ import annotations
 import asyncio
 import json
 from functools import partial
+from pathlib import Path
 from typing import Any
 
+import psutil
 import pytest
 from pycrdt import Array, Doc, Map
 
@@ -55,6 +57,41 @@ async def test_nothing_comes_before_what_it_builds_on(server: JupyterServer) -> 
     await until(lambda: str(late.text) == "start\ntyped\n", "all of it")
     host.type("more\n")
     await until(lambda: str(late.text) == "start\ntyped\nmore\n", "what comes then")
+
+
+async def test_who_does_not_read_is_left_out_and_then_gets_everything(tmp_path: Path) -> None:
+    server = JupyterServer(tmp_path, options=["--CodepadApp.send_buffer_bytes=65536"])
+    try:
+        await server.start()
+        room = await server.room(starter_text="start\n")
+        slow = await (await server.guest(room["id"])).document().connect()
+        quick = await (await server.guest(room["id"], "Bob")).document().connect()
+        lab = await server.host.lab_document(room["pad_path"])
+        slow.reading.clear()
+        assert server.process is not None
+        process = psutil.Process(server.process.pid)
+        before = process.memory_info().rss
+        for number in range(200):
+            lab.type("x" * 200_000)
+            del lab.text[6:]
+            lab.type(f"{number}\n")
+            await until(partial(has_text, quick, f"start\n{number}\n"), "the quick one follows")
+            del lab.text[6:]
+        grown = process.memory_info().rss - before
+        assert grown < 20_000_000, "40 MB have been sent to who does not read"
+        metrics = (await server.host.http.get(f"{server.url}metrics")).text
+        assert "codepad_sync_clients_behind_total 1.0" in metrics
+        lab.type("end\n")
+        slow.reading.set()
+        await until(partial(has_text, slow, "start\nend\n"), "all of it")
+        slow.type("slow\n")
+        await until(partial(has_text, quick, "start\nend\nslow\n"), "the slow one is back")
+    finally:
+        await server.close()
+
+
+def has_text(client: SyncClient, text: str) -> bool:
+    return str(client.text) == text
 
 
 async def lab_client(server: JupyterServer, path: str) -> SyncClient:

@@ -65,6 +65,8 @@ from .sync.update_log import UpdateLog
 EVENTS = Path(__file__).parent / "events"
 ACTIVITY_SCHEMA = "https://events.jupyter.org/jupyter_codepad/activity/v1"
 CONFLICT_SCHEMA = "https://events.jupyter.org/jupyter_codepad/conflict/v1"
+GARBAGE_THRESHOLD = 10_000
+"""New objects between two looks for cycles; a busy turn makes thousands that are none."""
 
 API_ROUTES: list[Route] = [
     *room_handlers.ROUTES,
@@ -327,6 +329,7 @@ class CodepadApp(CodepadSettings):
         # What is there now stays: looking through it again and again takes time from everybody.
         gc.collect()
         gc.freeze()
+        gc.set_threshold(GARBAGE_THRESHOLD, *gc.get_threshold()[1:])
         self.started.set()
         if self.when_started is not None:
             await self.when_started()

@@ -37,6 +37,7 @@ class SyncClient:
 
     __slots__ = (
         "_refused_since",
+        "ack_due",
         "acks_wanted",
         "answered",
         "asked",
@@ -56,6 +57,7 @@ class SyncClient:
         "updates_received",
         "user",
         "wants_acks",
+        "writes_as",
     )
 
     def __init__(
@@ -81,6 +83,8 @@ class SyncClient:
         self.acks_wanted = False
         self.behind: bytes | None = None
         self.greeted = False
+        self.ack_due = 0
+        self.writes_as: int | None = None
         self.asked: bytes | None = None
         self.foreign: bytes | None = None
         self.parts: list[bytes] = []
@@ -148,10 +152,10 @@ class SyncClient:
         """Send one frame to this client only; never raises, never waits."""
         self.connection.send(binary_frame(frame))
 
-    def acknowledge(self, count: int) -> None:
-        """So many of this connection's updates are on disk."""
-        frame = ack_frame(count)
-        self.connection.send(bytes((130, len(frame))) + frame)
+    def take_ack(self) -> bytes:
+        """What says, as a WebSocket frame, how many of this connection's updates are on disk."""
+        frame, self.ack_due = ack_frame(self.ack_due), 0
+        return bytes((130, len(frame))) + frame
 
     def refuse(self, error: Exception) -> None:
         """Close because of something that this client has sent."""

@@ -73,20 +73,25 @@ class Intake:
             self._nesting.learn(update)
 
     def fits(
-        self, update: bytes, *, trusted: bool, may_write: Callable[[set[int]], bool] = _anybody
+        self,
+        update: bytes,
+        writes_as: int | None = None,
+        *,
+        trusted: bool,
+        may_write: Callable[[set[int]], bool] = _anybody,
     ) -> bool:
         """Whether an update can be applied now, all of it; it is taken as applied then.
 
-        ``may_write``: whether they may go on writing as these Yjs clients. False when it builds on
-        what is not in the document. Raises ``ProtocolError`` for an update that cannot be read or
-        must not be applied.
+        ``may_write``: whether they may go on writing as these Yjs clients; that they may write as
+        ``writes_as`` is known. False when it builds on what is not in the document. Raises
+        ``ProtocolError`` for an update that cannot be read or must not be applied.
         """
         state = self._state()
         if self._nesting is None or self._nesting.flat:
             simple = _simple(update, state)
             if simple is not None:
                 who, clock = simple
-                if clock and not may_write({who}):
+                if clock and who != writes_as and not may_write({who}):
                     raise ProtocolError(OTHERS)
                 if clock:
                     state[who] = clock

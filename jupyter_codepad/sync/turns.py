@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from .shared_document import SharedDocument
 
 QUICK_SECONDS = 0.0005
-PAUSE_LIMIT_SECONDS = 0.02
+PAUSE_LIMIT_SECONDS = 0.010
 SWEEP_SECONDS = 10.0
 ACTIVE_SECONDS = 1.0
 
@@ -39,6 +39,7 @@ class Turns:
         self._active_told = 0.0
         self._timeout = timeout_seconds
         self._due: dict[SharedDocument, None] = {}
+        self._acks_due: list[SyncClient] = []
         self._documents: set[SharedDocument] = set()
         self._silent: dict[SyncClient, float] = {}
         self._scheduled = False
@@ -86,6 +87,7 @@ class Turns:
                 continue
             updates += more_updates
             acks += more_acks
+        self._acknowledge()
         self._write(updates, acks)
         self._cost = time.perf_counter() - started
         self._ended = asyncio.get_running_loop().time()
@@ -99,8 +101,16 @@ class Turns:
 
     def _durable(self, acks: list[tuple[SyncClient, int]]) -> None:
         for client, count in acks:
-            if client.document is not None:
-                client.acknowledge(count)
+            client.ack_due = count
+            self._acks_due.append(client)
+        if not self._scheduled:  # else they go out with what the next turn sends
+            self._acknowledge()
+
+    def _acknowledge(self) -> None:
+        due, self._acks_due = self._acks_due, []
+        for client in due:
+            if client.ack_due:
+                client.connection.send(client.take_ack())
 
     async def durable(self, document: SharedDocument) -> None:
         """Wait until all that is in a document now is on disk."""

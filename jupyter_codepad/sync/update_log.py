@@ -31,6 +31,9 @@ RETRY_SECONDS = 1.0
 COMMIT_PAUSE_SECONDS = 0.01
 """After a commit the next one waits so long: a hundred transactions a second are enough."""
 
+ROWS_AT_ONCE = 64
+INSERT = "INSERT INTO updates (document, time, author, kind, content) VALUES "
+
 WAITING_LIMIT_BYTES = 64 * 1024 * 1024
 
 
@@ -287,10 +290,13 @@ class UpdateLog:
         return number
 
     def _insert(self, connection: sqlite3.Connection, updates: list[Update], now: float) -> None:
-        connection.executemany(
-            "INSERT INTO updates (document, time, author, kind, content) VALUES (?,?,?,?,?)",
-            [(self._id(connection, u.document), now, u.author, u.kind, u.content) for u in updates],
-        )
+        for start in range(0, len(updates), ROWS_AT_ONCE):
+            rows = updates[start : start + ROWS_AT_ONCE]
+            values: list[Any] = []
+            for u in rows:
+                values += (self._id(connection, u.document), now, u.author, u.kind, u.content)
+            # One step of SQLite's for all: around each of them threads take turns.
+            connection.execute(INSERT + ",".join(["(?,?,?,?,?)"] * len(rows)), values)
         for update in updates:
             self._count(connection, update)
 

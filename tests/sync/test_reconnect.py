@@ -96,6 +96,26 @@ class Place:
             return f"conflicts?path={self.file.relative_to(self.server.root_dir)}"
         return f"rooms/{self.person.room_id}/conflict"
 
+    async def type_and_save(self, client: SyncClient) -> None:
+        """Somebody types ``typed`` at the end of a code file, and it is in the file."""
+        client.type("typed\n")
+        await until(lambda: self.file.read_text() == START + "typed\n", "the file")
+
+    async def stop(self, *clients: SyncClient) -> None:
+        """The server stops; everybody notices."""
+        await self.server.stop()
+        await until(lambda: all(client.closed for client in clients), "the end of the line")
+
+    async def crash(self, *clients: SyncClient) -> None:
+        """The server is killed; everybody notices."""
+        await self.server.kill9()
+        await until(lambda: all(client.closed for client in clients), "the end of the line")
+
+    async def lose_log(self, *clients: SyncClient) -> None:
+        """The server stops, and its update log is gone."""
+        await self.stop(*clients)
+        self.forget_log()
+
     def forget_log(self) -> None:
         """Lose the update log, while the server is down."""
         for part in self.server.home.rglob("updates.sqlite*"):
@@ -219,12 +239,9 @@ async def test_the_log_is_lost_and_an_old_client_comes_back(
 ) -> None:
     place = await Place.make(quick, road)
     old, other = await place.open(), await place.open()
-    old.type("typed\n")
-    await until(lambda: place.file.read_text() == START + "typed\n", "the file")
+    await place.type_and_save(old)
     await until(lambda: str(other.text) == START + "typed\n", "the other")
-    await quick.stop()
-    await until(lambda: old.closed and other.closed, "the end of the line")
-    place.forget_log()
+    await place.lose_log(old, other)
     if offline:
         old.type("offline\n")
     await quick.start()
@@ -241,12 +258,9 @@ async def test_the_log_is_lost_and_two_old_clients_come_back_at_once(
 ) -> None:
     place = await Place.make(quick, road)
     one, other = await place.open(), await place.open()
-    one.type("typed\n")
-    await until(lambda: place.file.read_text() == START + "typed\n", "the file")
+    await place.type_and_save(one)
     await until(lambda: str(other.text) == str(one.text), "the other")
-    await quick.stop()
-    await until(lambda: one.closed and other.closed, "the end of the line")
-    place.forget_log()
+    await place.lose_log(one, other)
     one.type("one\n")
     other.type("other\n")
     await quick.start()
@@ -269,10 +283,8 @@ async def test_an_old_client_comes_back_with_much_in_many_frames(
     place = await Place.make(quick, road)
     old = await place.open()
     old.in_parts = True
-    old.type("typed\n")
-    await until(lambda: place.file.read_text() == START + "typed\n", "the file")
-    await quick.stop()
-    await until(lambda: old.closed, "the end of the line")
+    await place.type_and_save(old)
+    await place.stop(old)
     if lost:
         place.forget_log()
     lines = [f"offline {n}\n" for n in range(20)]
@@ -291,12 +303,9 @@ async def test_the_log_is_lost_and_both_old_clients_have_typed(
 ) -> None:
     place = await Place.make(quick, road)
     one, other = await place.open(), await place.open()
-    one.type("typed\n")
-    await until(lambda: place.file.read_text() == START + "typed\n", "the file")
+    await place.type_and_save(one)
     await until(lambda: str(other.text) == START + "typed\n", "the other")
-    await quick.stop()
-    await until(lambda: one.closed and other.closed, "the end of the line")
-    place.forget_log()
+    await place.lose_log(one, other)
     one.type("from one\n")
     other.type("from other\n", at=0)
     await quick.start()
@@ -309,11 +318,8 @@ async def test_the_log_is_lost_and_somebody_has_typed_before_the_old_client_is_b
 ) -> None:
     place = await Place.make(quick, road)
     old = await place.open()
-    old.type("typed\n")
-    await until(lambda: place.file.read_text() == START + "typed\n", "the file")
-    await quick.stop()
-    await until(lambda: old.closed, "the end of the line")
-    place.forget_log()
+    await place.type_and_save(old)
+    await place.lose_log(old)
     old.type("by the old one\n")
     await quick.start()
     new = await place.open()
@@ -341,9 +347,7 @@ async def test_the_log_is_lost_and_an_old_notebook_comes_back(
     source = old.cells()[0]["source"]
     source += " + 1"
     await until(lambda: "cell = 0 + 1" in place.file.read_text(), "the file")
-    await quick.stop()
-    await until(lambda: old.closed, "the end of the line")
-    place.forget_log()
+    await place.lose_log(old)
     old.cells().append(
         Map(
             {
@@ -453,10 +457,8 @@ async def test_after_a_crash_no_change_waits_for_one_that_was_never_logged(
     """pycrdt shows what comes after a gap; Yjs in a browser waits for ever for what is in it."""
     place = await Place.make(quick, road)
     client = await place.open()
-    client.type("typed\n")
-    await until(lambda: place.file.read_text() == START + "typed\n", "the file")
-    await quick.kill9()
-    await until(lambda: client.closed, "the end of the line")
+    await place.type_and_save(client)
+    await place.crash(client)
     await quick.start()
     fresh = await place.open()
     await until(lambda: str(fresh.text) == START + "typed\n", "the text")
@@ -501,11 +503,9 @@ async def test_a_crash_cuts_files_short_and_they_are_whole_again(quick: JupyterS
 async def test_what_a_crash_did_not_cut_short_is_somebodys_edit(quick: JupyterServer) -> None:
     place = await Place.make(quick, "JupyterLab")
     client = await place.open()
-    client.type("typed\n")
-    await until(lambda: place.file.read_text() == f"{START}typed\n", "the file")
+    await place.type_and_save(client)
     await until(lambda: certain_of_save(place), "that it was written whole")
-    await quick.kill9()
-    await until(lambda: client.closed, "the end of the line")
+    await place.crash(client)
     touch(place.file, "one\n")
     await quick.start()
     await agree(place, client, text="one\n")
@@ -521,14 +521,12 @@ async def test_another_program_changes_other_lines(
 ) -> None:
     place = await Place.make(quick, road)
     client = await place.open()
-    client.type("typed\n")
-    await until(lambda: place.file.read_text() == START + "typed\n", "the file")
+    await place.type_and_save(client)
     if when == "nobody there":
         await client.disconnect()
         await until(lambda: documents_in(quick) == 0, "a forgotten document")
     elif when == "server down":
-        await quick.kill9()
-        await until(lambda: client.closed, "the end of the line")
+        await place.crash(client)
         client.type("offline\n")
     touch(place.file, START.replace("two", "TWO") + "typed\n")
     if when == "server down":
@@ -556,8 +554,7 @@ async def test_an_older_version_is_checked_out_again(quick: JupyterServer, road:
 async def test_an_editor_replaces_the_file(quick: JupyterServer, road: str) -> None:
     place = await Place.make(quick, road)
     client = await place.open()
-    client.type("typed\n")
-    await until(lambda: place.file.read_text() == START + "typed\n", "the file")
+    await place.type_and_save(client)
     new = place.file.with_name("new.tmp")
     shutil.copy2(place.file, new)
     touch(new, "zero\n" + START + "typed\n")
@@ -573,8 +570,7 @@ async def test_a_file_is_put_back_with_the_time_that_it_had(
     backup = place.file.with_name("backup.py")
     shutil.copy2(place.file, backup)
     client = await place.open()
-    client.type("typed\n")
-    await until(lambda: place.file.read_text() == START + "typed\n", "the file")
+    await place.type_and_save(client)
     backup.replace(place.file)
     await agree(place, client, text=START)
 

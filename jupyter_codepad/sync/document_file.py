@@ -68,8 +68,8 @@ class DocumentFile:
         content: Content = model["content"]
         return content
 
-    async def write(self, content: Content, now_hash: str) -> str | None:
-        """Write the file; returns Jupyter's own hash of it, or None where it may not be written.
+    async def write(self, content: Content, now_hash: str) -> dict[str, Any] | None:
+        """Write the file; returns its model with Jupyter's hash, None where it may not be written.
 
         Raises ``OutOfBandChanges`` when somebody else has written it meanwhile, and whatever the
         contents manager does.
@@ -84,12 +84,17 @@ class DocumentFile:
         if saved is None:
             return None
         await self._confirm(now_hash)
-        if self._form == "text" and self._others_were_in_time(str(saved["hash"]), content):
+        if self._others_were_in_time(saved["hash"], content):
             self._loader.last_modified = NEVER
-        return str(saved["hash"])
+        return dict(saved)
 
-    def _others_were_in_time(self, found: str, content: Content) -> bool:
-        """Whether somebody has written the file right after us; its time looks like ours then."""
+    def _others_were_in_time(self, found: str | None, content: Content) -> bool:
+        """Whether somebody has written the file right after us; its time looks like ours then.
+
+        Unknown for notebooks, and where the contents manager has no hashes.
+        """
+        if found is None or self._form != "text":
+            return False
         algorithm = getattr(self._contents, "hash_algorithm", "sha256")
         return found != hashlib.new(algorithm, self._bytes(content)).hexdigest()
 

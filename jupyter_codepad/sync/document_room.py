@@ -276,7 +276,7 @@ class DocumentRoom(StockDocumentRoom):  # type: ignore[misc]
             if now_hash == self._disk.hash:
                 return
             try:
-                jupyter_hash = await self._disk.write(content, now_hash)
+                saved = await self._disk.write(content, now_hash)
             except OutOfBandChanges:
                 await self._merge_outside()
             except Exception as error:  # the contents manager may raise anything
@@ -284,10 +284,10 @@ class DocumentRoom(StockDocumentRoom):  # type: ignore[misc]
                     self._say_failed("saving", error)
                     self._clock.within(SAVE_RETRY_SECONDS)
             else:
-                if jupyter_hash is not None:
+                if saved is not None:
                     with self.ydoc.transaction():
                         self._document.dirty = False
-                        self._document.hash = jupyter_hash
+                        self._document.hash = saved["hash"]
 
     async def _write_again(self, content: Content, now_hash: str) -> bool:
         """Write a file where it was, if it has been deleted while people type on."""

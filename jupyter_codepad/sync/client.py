@@ -36,6 +36,7 @@ class SyncClient:
     """
 
     __slots__ = (
+        "_reads_for",
         "_refused_since",
         "ack_due",
         "acks_wanted",
@@ -92,6 +93,7 @@ class SyncClient:
         self.gap = False
         self.returns = 0
         self.document: SharedDocument | None = None
+        self._reads_for: SharedDocument | None = None
         self._refused_since = 0.0
 
     def start(self, document: SharedDocument) -> None:
@@ -109,11 +111,20 @@ class SyncClient:
             return
         if not self._counts(1 + len(message) // MESSAGE_BYTES):
             return
+        if self._reads_for is None:
+            self._reads_for = document
+            document.reading()
         try:
             document.receive(self, message)
         except ProtocolError as error:
             document.log.warning("A frame in %s was refused: %s", document.document_id, error)
             self.refuse(error)
+
+    def rested(self) -> None:
+        """All that has come by now has been handed to the document."""
+        document, self._reads_for = self._reads_for, None
+        if document is not None:
+            document.rested()
 
     def took(self, seconds: float) -> None:
         """The server was busy so long with what this client has sent."""

@@ -30,11 +30,12 @@ from ..errors import CodepadError
 from ..rooms.access import Access
 from ..storage.tables import RoomRecord
 from .client import SyncClient
-from .connection import Connection, upgrade
+from .connection import Connection
 from .document_room import DocumentRoom
 from .manager import PAD
 from .memory_rooms import Copies, MemoryRoom
 from .protocol import Kind, ProtocolError, Reader, var_bytes
+from .upgrade import upgrade
 from .websocket import user_state
 
 if TYPE_CHECKING:

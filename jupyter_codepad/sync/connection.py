@@ -9,23 +9,12 @@ frames cost several coroutine switches each way: for a thousand people typing, m
 from __future__ import annotations
 
 import asyncio
-import base64
-import binascii
-import hashlib
-import os
-import socket
 from collections.abc import Callable
-from contextlib import suppress
 from typing import Any, Protocol
 
-from tornado.iostream import IOStream, SSLIOStream, StreamClosedError
-from tornado.web import HTTPError, RequestHandler
-
-GUID = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
 CLOSE_SECONDS = 5.0
 """How long a client may take to answer our close frame."""
 
-READ_BYTES = 65536
 CONTROL_LIMIT = 125
 SMALL = 1024
 FRAGMENTS_LIMIT = 4096
@@ -46,6 +35,9 @@ class Receiver(Protocol):
 
     def received(self, message: bytes) -> None:
         """A whole binary message has come."""
+
+    def rested(self) -> None:
+        """All that has come by now has been handed out."""
 
     def congested(self) -> None:
         """More is waiting to be sent than should be."""
@@ -217,7 +209,8 @@ class Connection(asyncio.Protocol):
             if data[0] == FIN | CLOSE:  # the answer to our goodbye
                 self._transport.abort()
             return
-        if self._receiver is None:
+        receiver = self._receiver
+        if receiver is None:
             self._held += data
             if len(self._held) > self._limit:
                 self.close(TOO_LARGE, "That is more than can be sent at once.")
@@ -228,9 +221,12 @@ class Connection(asyncio.Protocol):
                 return
             data = bytes(self._held)
             self._held.clear()
-        at = self._parse(data)
-        if at < len(data) and not self._closing:
-            self._held += memoryview(data)[at:]
+        try:
+            at = self._parse(data)
+            if at < len(data) and not self._closing:
+                self._held += memoryview(data)[at:]
+        finally:
+            receiver.rested()
 
     def _parse(self, data: bytes) -> int:
         """Take whole frames from the beginning of ``data``; returns where the rest begins."""
@@ -346,105 +342,3 @@ def _unmasked(mask: bytes, payload: bytes) -> bytes:
     pattern = (mask * (length // 4 + 1))[:length]
     number = int.from_bytes(payload, "little") ^ int.from_bytes(pattern, "little")
     return number.to_bytes(length, "little")
-
-
-# -- taking over ----------------------------------------------------------------------------------
-
-
-async def upgrade(handler: RequestHandler, connection: Connection) -> None:
-    """Answer a WebSocket request and go on without tornado.
-
-    Raises ``HTTPError`` 400 for what is no WebSocket request of version 13. The handler must not
-    write anything after.
-    """
-    accept = _accept(handler)
-    stream = handler.detach()
-    answer = (
-        b"HTTP/1.1 101 Switching Protocols\r\n"
-        b"Upgrade: websocket\r\nConnection: Upgrade\r\n"
-        b"Sec-WebSocket-Accept: " + accept + b"\r\n\r\n"
-    )
-    if isinstance(stream, SSLIOStream):
-        _StreamTransport(stream, connection, answer)
-        return
-    try:
-        taken = socket.socket(fileno=os.dup(stream.socket.fileno()))
-    except (OSError, AttributeError):  # it has hung up already, and has no socket any more
-        connection.connection_lost(None)
-        return
-    taken.setblocking(False)
-    with suppress(OSError):  # a socket of another family has no such option
-        taken.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-    stream.close()
-    loop = asyncio.get_running_loop()
-    transport, _ = await loop.connect_accepted_socket(lambda: connection, taken)
-    transport.write(answer)
-
-
-def _accept(handler: RequestHandler) -> bytes:
-    headers = handler.request.headers
-    tokens = {token.strip().lower() for token in headers.get("Connection", "").split(",")}
-    key = headers.get("Sec-WebSocket-Key", "")
-    if headers.get("Upgrade", "").lower() != "websocket" or "upgrade" not in tokens:
-        raise HTTPError(400, "This is a WebSocket.")
-    try:
-        well_formed = len(base64.b64decode(key, validate=True)) == 16
-    except (binascii.Error, ValueError):
-        well_formed = False
-    if headers.get("Sec-WebSocket-Version") != "13" or not well_formed:
-        raise HTTPError(400, "This WebSocket request cannot be read.")
-    digest = hashlib.sha1(key.encode() + GUID, usedforsecurity=False).digest()
-    return base64.b64encode(digest)
-
-
-class _StreamTransport:
-    """Tornado's stream in the shape of asyncio's transport, for TLS that ends in this process."""
-
-    def __init__(self, stream: IOStream, connection: Connection, answer: bytes) -> None:
-        self._stream = stream
-        self._connection = connection
-        self._unsent = self._high = self._low = 0
-        self._paused = False
-        connection.connection_made(self)
-        self._reading = asyncio.create_task(self._read())
-        self.write(answer)
-
-    async def _read(self) -> None:
-        try:
-            while True:
-                self._connection.data_received(
-                    await self._stream.read_bytes(READ_BYTES, partial=True)
-                )
-        except StreamClosedError:
-            pass
-        finally:
-            self._stream.close()
-            self._connection.connection_lost(None)
-
-    def set_write_buffer_limits(self, high: int, low: int) -> None:
-        self._high, self._low = high, low
-
-    def write(self, data: bytes) -> None:
-        try:
-            written = self._stream.write(data)
-        except StreamClosedError:
-            return
-        self._unsent += len(data)
-        if self._unsent > self._high and not self._paused:
-            self._paused = True
-            self._connection.pause_writing()
-        written.add_done_callback(lambda future: self._written(future, len(data)))
-
-    def _written(self, future: asyncio.Future[None], size: int) -> None:
-        self._unsent -= size
-        if future.cancelled() or future.exception() is not None:
-            return
-        if self._paused and self._unsent <= self._low:
-            self._paused = False
-            self._connection.resume_writing()
-
-    def can_write_eof(self) -> bool:
-        return False
-
-    def abort(self) -> None:
-        self._stream.close()

@@ -15,13 +15,15 @@ from jupyter_events import EventLogger
 from jupyter_server_ydoc.loaders import FileLoader
 from jupyter_server_ydoc.rooms import DocumentRoom as StockDocumentRoom
 from jupyter_server_ydoc.utils import LogLevel, OutOfBandChanges
+from jupyter_ydoc.yunicode import YUnicode
 from pycrdt import UndoManager
 
 from .client import SyncClient
 from .conflicts import Conflict, Conflicts, Keep, Reason
-from .content import content_hash, first_history, histories, meet, outside_change
+from .content import content_hash, first_history, histories, outside_change
 from .document_file import DocumentFile
 from .files import Files, SaveClock
+from .meetings import Meetings
 from .merge import Content
 from .returns import Returns
 from .shared_document import SharedDocument
@@ -29,9 +31,9 @@ from .sizes import size_of
 from .tidy import Tidy
 from .turns import Turns
 from .update_log import LoadedDocument, UpdateLog
+from .watch import Watch
 
 SAVE_RETRY_SECONDS = 5.0
-GONE_KEPT = 8  # histories that gave way to others, and what they held
 LONG_TAIL = 500  # updates after the last checkpoint, from which loading makes a new one
 
 
@@ -77,6 +79,7 @@ class DocumentRoom(StockDocumentRoom):  # type: ignore[misc]
         self._unlogged = self.ydoc.get_update()  # it has said where the file is
         self._update_log = update_log
         self._tidy = Tidy(self._document)
+        self._watch = Watch(self._document, self._on_document_change)
         self.shared = SharedDocument(
             room_id,
             self.ydoc,
@@ -93,7 +96,7 @@ class DocumentRoom(StockDocumentRoom):  # type: ignore[misc]
         self.conflicts = Conflicts(
             keep=partial(update_log.note_conflicts, room_id), told=partial(told, self)
         )
-        self._gone: dict[int, Content] = {}
+        self._meetings = Meetings(file_type, self.ydoc, self.clients, self.conflicts)
         self._files = files
         self._disk = DocumentFile(
             room_id,
@@ -109,7 +112,7 @@ class DocumentRoom(StockDocumentRoom):  # type: ignore[misc]
         self._save_lock = asyncio.Lock()
         self._clock = SaveClock(save_delay, self._save_is_due)
         self._autosave_wished = True
-        self._untouched = self._closed = self._finished = self._looking = False
+        self._untouched = self._closed = self._finished = self._looking = self._lent = False
 
     @property
     def document(self) -> Any:
@@ -137,10 +140,32 @@ class DocumentRoom(StockDocumentRoom):  # type: ignore[misc]
         content: Content = self._document.get()
         return content
 
+    def _state(self) -> bytes:
+        """All that the document is, as a Yjs update."""
+        self.shared.flush()
+        return bytes(self.ydoc.get_update())
+
     def guard(self, save_delay: float) -> None:
         """From now on people who are not trusted write here too: the document is a room's pad."""
         self._clock.delay = save_delay
         self._tidy.start(now=self.ready)
+        self._observe()
+
+    def lend(self) -> Any:
+        """``document``, for somebody who goes on looking at it: all is applied at once from now."""
+        self._lent = True
+        self._observe()
+        return self._document
+
+    def _observe(self) -> None:
+        """Hear of what is needed only: what people type in a text is told by ``SharedDocument``."""
+        text = isinstance(self._document, YUnicode)
+        self.shared.applies_later = self.guarded and text and not self._lent
+        if self.shared.applies_later:
+            self._watch.state()
+            self.shared.edited = self._changed
+        else:
+            self._watch.all()
 
     @property
     def guarded(self) -> bool:
@@ -214,7 +239,7 @@ class DocumentRoom(StockDocumentRoom):  # type: ignore[misc]
         if self._task_group is not None:
             self._task_group.cancel_scope.cancel()
             self._task_group = None
-        self._document.unobserve()
+        self._watch.stop()
         self._file.unobserve(self.room_id)
 
     def file_is_gone(self) -> None:
@@ -225,8 +250,7 @@ class DocumentRoom(StockDocumentRoom):  # type: ignore[misc]
     def make_checkpoint(self) -> None:
         """Let the log keep the whole state, and less of what led to it."""
         if self.ready and not self._closed:
-            self.shared.flush()
-            self._update_log.checkpoint(self._room_id, self.ydoc.get_update())
+            self._update_log.checkpoint(self._room_id, self._state())
 
     # -- the file ---------------------------------------------------------------------------------
 
@@ -236,9 +260,13 @@ class DocumentRoom(StockDocumentRoom):  # type: ignore[misc]
         if target == "state":
             self._tidy.soon(self._say_path)
             return
-        self._untouched = False
         self._tidy.changed(target, event)
-        self._clock.changed()
+        self._changed()
+
+    def _changed(self) -> None:
+        if self.ready and not self._closed:
+            self._untouched = False
+            self._clock.changed()
 
     def _save_is_due(self) -> None:
         if self.guarded or self._autosave:
@@ -268,10 +296,11 @@ class DocumentRoom(StockDocumentRoom):  # type: ignore[misc]
         and tried again; the log has everything meanwhile.
         """
         async with self._save_lock:
-            self._clock.stop()
             if self._finished or self.conflicts.with_file is not None:
+                self._clock.stop()
                 return
             content = self.content()
+            self._clock.stop()
             now_hash = content_hash(content)
             if now_hash == self._disk.hash:
                 return
@@ -367,7 +396,7 @@ class DocumentRoom(StockDocumentRoom):  # type: ignore[misc]
             outside_change,
             self._file_type,
             bases,
-            self.ydoc.get_update(),
+            self._state(),
             content,
             unfinished=loaded.unfinished is not None and not self.ready,
         )
@@ -388,9 +417,7 @@ class DocumentRoom(StockDocumentRoom):  # type: ignore[misc]
         """Go on with one of two versions, or both. Raises ``errors.Conflict`` when that is over."""
         async with self._save_lock:
             conflict = self.conflicts.find(conflict_id)
-            self.shared.flush()
-            state = self.ydoc.get_update()
-            update = await asyncio.to_thread(conflict.settled, keep, self._file_type, state)
+            update = await asyncio.to_thread(conflict.settled, keep, self._file_type, self._state())
             self.conflicts.find(conflict_id)
             self.ydoc.apply_update(update)
             self.shared.flush()
@@ -405,33 +432,9 @@ class DocumentRoom(StockDocumentRoom):  # type: ignore[misc]
 
     def _returned(self, client: SyncClient, state: bytes) -> bytes | None:
         """Bring together what a client has and what we have; returns what only it needs."""
-        alone = all(one is client or one.foreign is not None for one in self.clients)
-        meeting = meet(
-            self._file_type,
-            self.ydoc.get_update(),
-            state,
-            untouched=self._untouched and alone,
-            known=self._gone,
-        )
-        if not client.may_edit:
-            return meeting.theirs_emptied
-        if meeting.apart is not None:  # noted first, so that it is not forgotten in a crash
-            self._keep_apart(client, meeting.apart, meeting.ours_went)
-        self.ydoc.apply_update(meeting.update)
-        self._returns.histories = histories(self.ydoc)
-        self._gone = {
-            **dict(list(self._gone.items())[-GONE_KEPT:]),
-            **dict.fromkeys(meeting.gone, meeting.content),
-        }
-        return None
-
-    def _keep_apart(self, client: SyncClient, other: Content, is_file: bool) -> None:
-        self.conflicts.add(
-            Conflict.now(
-                Reason.FILE_CHANGED if is_file else Reason.OLD_CLIENT,
-                other,
-                base=None,
-                hash=content_hash(other),
-                who=None if is_file else str(client.user.get("display_name") or client.author),
-            )
-        )
+        instead = self._meetings.meet(client, state, untouched=self._untouched)
+        if instead is None:
+            self._tidy.look_again()
+            self._returns.histories = histories(self.ydoc)
+            self._changed()
+        return instead

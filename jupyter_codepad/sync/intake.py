@@ -10,13 +10,24 @@ import re
 from bisect import bisect_right
 from collections.abc import Callable
 from contextlib import suppress
+from enum import IntEnum
 from heapq import heappop, heappush
 from typing import Any
 
 from pycrdt import Doc
 
 from .protocol import ProtocolError, Reader, decoded
-from .updates import CLOCK_LIMIT, Block, Contents, Id, bounded, length_of, read_state, read_update
+from .updates import (
+    CLOCK_LIMIT,
+    ORIGIN,
+    Block,
+    Contents,
+    Id,
+    bounded,
+    length_of,
+    read_state,
+    read_update,
+)
 
 AUTHORS_LIMIT = 200
 BLOCKS_LIMIT = 20_000
@@ -45,6 +56,19 @@ RUBBED_OUT = re.compile(rb"\x00\x01" + NUMBER + rb"\x01" + NUMBER * 2)
 
 OTHERS = "the update is written in the name of somebody else"
 
+RUN_CHARACTERS = 1024
+"""Of longer texts the document hears at once."""
+
+
+class Fit(IntEnum):
+    """What becomes of an update: true where it can be applied."""
+
+    NOT_YET = 0
+    """It builds on what is not in the document."""
+    WHOLE = 1
+    GOES_ON = 2
+    """It is about plain text that is known to be nothing else; who observes has nothing to do."""
+
 
 def _anybody(clients: set[int]) -> bool:
     return True
@@ -61,16 +85,26 @@ class Intake:
         self._flush = flush
         self._next: dict[int, int] | None = None
         self._nesting: Nesting | None = None
+        self._runs: dict[int, tuple[int, int]] = {}
+        self._tried: list[tuple[int, int, int]] = []
+        self._objects = False
 
     def forget(self) -> None:
         """Something has changed the document that was not let in here."""
         self._next = None
+        self._tried.clear()
 
     def note(self, update: bytes) -> None:
         """The server has changed the document itself."""
         self._next = None
         if self._nesting is not None:
             self._nesting.learn(update)
+
+    def applied(self, *, in_text_only: bool) -> None:
+        """All that was let in has been applied; whether characters came into nothing but texts."""
+        for who, start, end in self._tried if in_text_only else ():
+            self._extend(who, start, end)
+        self._tried.clear()
 
     def fits(
         self,
@@ -79,23 +113,25 @@ class Intake:
         *,
         trusted: bool,
         may_write: Callable[[set[int]], bool] = _anybody,
-    ) -> bool:
+    ) -> Fit:
         """Whether an update can be applied now, all of it; it is taken as applied then.
 
         ``may_write``: whether they may go on writing as these Yjs clients; that they may write as
-        ``writes_as`` is known. False when it builds on what is not in the document. Raises
-        ``ProtocolError`` for an update that cannot be read or must not be applied.
+        ``writes_as`` is known. Raises ``ProtocolError`` for an update that cannot be read or must
+        not be applied.
         """
         state = self._state()
         if self._nesting is None or self._nesting.flat:
-            simple = _simple(update, state)
-            if simple is not None:
-                who, clock = simple
-                if clock and who != writes_as and not may_write({who}):
+            typed = _typed(update, state)
+            if typed is not None:
+                who, start, end, near = typed
+                if who != writes_as and not may_write({who}):
                     raise ProtocolError(OTHERS)
-                if clock:
-                    state[who] = clock
-                return True
+                state[who] = end
+                return self._place(who, start, end, near)
+            deleted = _rubbed_out(update, state)
+            if deleted is not None:
+                return Fit.GOES_ON if self._within_run(*deleted) else Fit.WHOLE
         contents = read_update(update, trusted=trusted)
         number = sum(map(len, contents.blocks.values()))
         if len(contents.blocks) > AUTHORS_LIMIT or (number > BLOCKS_LIMIT and not trusted):
@@ -103,12 +139,36 @@ class Intake:
         nesting = self._nesting_of(contents)
         settling = _Settling(state, contents, nesting)
         if not settling.whole():
-            return False
+            return Fit.NOT_YET
         new = {who for who, clock in settling.reached.items() if clock > state.get(who, 0)}
         if not may_write(new):
             raise ProtocolError(OTHERS)
         state.update(settling.reached)
-        return True
+        self._objects = self._objects or contents.objects
+        return Fit.WHOLE
+
+    def objects_came(self) -> bool:
+        """Whether something else than characters was let in since this was last asked."""
+        came, self._objects = self._objects, False
+        return came
+
+    def _place(self, who: int, start: int, end: int, near: Id | None) -> Fit:
+        """Remember where characters were put: beside such as are in a text they are in it, too."""
+        if near is None:
+            return Fit.WHOLE
+        if self._within_run(near[0], near[1], near[1] + 1):
+            self._extend(who, start, end)
+            return Fit.GOES_ON
+        self._tried.append((who, start, end))
+        return Fit.WHOLE
+
+    def _within_run(self, who: int, start: int, end: int) -> bool:
+        run = self._runs.get(who)
+        return run is not None and run[0] <= start and end <= run[1]
+
+    def _extend(self, who: int, start: int, end: int) -> None:
+        run = self._runs.get(who)
+        self._runs[who] = (run[0] if run is not None and run[1] == start else start, end)
 
     @property
     def known(self) -> dict[int, int]:
@@ -260,22 +320,33 @@ class Nesting:
         return max(SHALLOW, deep[before][1]) if before >= 0 else SHALLOW
 
 
-def _simple(update: bytes, state: dict[int, int]) -> Id | None:
-    """Read what people do all the time at one go: who has come to which clock (0: no further)."""
+def _typed(update: bytes, state: dict[int, int]) -> tuple[int, int, int, Id | None] | None:
+    """Read what people do all the time at one go: who has typed, from and to which clock.
+
+    Last comes the left neighbour, of a short text that consists of nothing but ASCII characters.
+    """
     typed = TYPED.fullmatch(update)
-    if typed is not None:
-        client, clock, *near, text = typed.groups()
-        length = _text_length(text)
-        who, at, *ids = (_number(number) for number in (client, clock, *near) if number)
-        known = all(place < state.get(by, 0) for by, place in zip(ids[::2], ids[1::2], strict=True))
-        if not length or not known or state.get(who) != at:  # whoever is new is looked at closely
+    if typed is None:
+        return None
+    client, clock, *near, text = typed.groups()
+    who, start, *ids = (_number(number) for number in (client, clock, *near) if number)
+    for by, place in zip(ids[::2], ids[1::2], strict=True):
+        if place >= state.get(by, 0):
             return None
-        return who, bounded(at + length)
+    length = _text_length(text)
+    if not length or state.get(who) != start:  # whoever is new is looked at closely
+        return None
+    plain = length <= RUN_CHARACTERS and text.isascii() and update[typed.end(2)] & ORIGIN
+    return who, start, bounded(start + length), (ids[0], ids[1]) if plain else None
+
+
+def _rubbed_out(update: bytes, state: dict[int, int]) -> tuple[int, int, int] | None:
+    """Read what people do often: whose characters are deleted, from and to which clock."""
     deleted = RUBBED_OUT.fullmatch(update)
     if deleted is None:
         return None
     who, start, length = map(_number, deleted.groups())
-    return (who, 0) if start + length <= state.get(who, 0) else None
+    return (who, start, start + length) if start + length <= state.get(who, 0) else None
 
 
 def _number(encoded: bytes) -> int:

@@ -292,7 +292,7 @@ class DocumentManager:
             return None
         await document.initialize()
         if not copy:
-            return document.document
+            return document.lend()
         document.shared.flush()
         return built(document.file_type, [document.ydoc.get_update()])
 

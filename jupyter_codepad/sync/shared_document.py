@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-import asyncio
 import time
 from collections.abc import Callable
 from functools import partial
 from logging import Logger
 from typing import Any
 
-from pycrdt import Doc, TransactionEvent, merge_updates
+from pycrdt import Doc
 
 from .. import metrics
 from .client import TRY_LATER, DocumentFull, SyncClient
 from .connection import binary_frame
-from .intake import Intake, check_whole
+from .intake import Fit, Intake, check_whole
 from .protocol import (
     KEEP_ALIVE,
     Kind,
@@ -24,17 +23,13 @@ from .protocol import (
     read_awareness,
     sync_frame,
 )
+from .replica import NOTHING, Part, Replica, merged_update
 from .returns import Returns
 from .states import StateRelay
 from .turns import Turns
 from .update_log import SERVER, Update
 
-NOTHING = b"\x00\x00"
-"""The Yjs update that changes nothing."""
-
 UPDATE_HEAD = bytes((Kind.SYNC, SyncStep.UPDATE))
-SLOW_SECONDS = 0.01
-"""Updates that take longer to apply count as many messages of who has sent them."""
 
 INTERNAL_FAULT = 1011
 SERVICE_RESTART = 1012
@@ -59,7 +54,8 @@ class SharedDocument:
     ``document_id``: key in the update log; ``logged``: whether changes are written there at all;
     ``read_only``: no client may ever change it; ``size_limit_bytes``: ``size()`` plus a new update
     may not be larger (None: no limit); ``tidy``: takes out what nobody may see, called before
-    anything of the document is sent.
+    anything of the document is sent, with whether something else than characters came in; returns
+    whether there was anything to look after.
     """
 
     def __init__(
@@ -74,7 +70,7 @@ class SharedDocument:
         read_only: bool = False,
         size: Callable[[], int] | None = None,
         size_limit_bytes: int | None = None,
-        tidy: Callable[[], None] | None = None,
+        tidy: Callable[[bool], bool] | None = None,
     ) -> None:
         self.document_id = document_id
         self.ydoc = ydoc
@@ -88,16 +84,20 @@ class SharedDocument:
         self._size_limit = size_limit_bytes
         self._size_at_most = size_limit_bytes or 0
         self._tidy = tidy
+        self.edited: Callable[[], None] = lambda: None
+        """Called when clients have changed something."""
+        self.applies_later = False
+        """Whether what concerns nobody but those who have the pad open may be applied later."""
         self._intake = Intake(ydoc, self.flush)
-        self._subscription: Any = None
-        self._inbox: list[tuple[bytes, SyncClient]] = []
+        self._replica = Replica(ydoc, changed=self._changed, refused=self._not_applied)
+        self._inbox: list[Part] = []
+        self._urgent = False
         self._writers: dict[int, str] = {}
         self._whole: set[int] = set()
         self._own: list[bytes] = []
         self._acks: list[SyncClient] = []
         self._since = 0.0
         self._in_turn = False
-        self._applying = False
         self.states = StateRelay(self.clients, soon=lambda: turns.soon(self))
 
     def start(self, *, unlogged: bytes = NOTHING) -> None:
@@ -106,7 +106,7 @@ class SharedDocument:
         ``unlogged``: the update of what is in the document already and not in the log. With less in
         the log than was sent, other Yjs clients wait for ever for what they think is missing.
         """
-        self._subscription = self.ydoc.observe(self._changed)
+        self._replica.watch()
         self._turns.add(self)
         if unlogged != NOTHING:
             self._own.append(unlogged)
@@ -117,15 +117,13 @@ class SharedDocument:
         self.flush()
         self._turns.remove(self)
         self.states.stop()
-        if self._subscription is not None:
-            self.ydoc.unobserve(self._subscription)
-            self._subscription = None
+        self._replica.unwatch()
 
     # -- clients ----------------------------------------------------------------------------------
 
     def attach(self, client: SyncClient) -> None:
         """Take in a new client; it hears of changes once it has said what it has already."""
-        if self._subscription is None:
+        if not self._replica.watched:
             client.close(SERVICE_RESTART, "This document has been closed. Open it again.")
             return
         self.clients.add(client)
@@ -163,6 +161,14 @@ class SharedDocument:
             client.heard_message(frame[1:])
         else:
             raise ProtocolError(f"frames of kind {kind} are not known here")
+
+    def reading(self) -> None:
+        """Frames of a client are handed over now, until ``rested``."""
+        self._turns.reading()
+
+    def rested(self) -> None:
+        """All of them are."""
+        self._turns.rested()
 
     def _receive_state(self, client: SyncClient, state: bytes) -> None:
         """Say what the client lacks, and ask for what we lack."""
@@ -208,17 +214,20 @@ class SharedDocument:
         if not client.trusted and self._overfull(len(content)):
             raise DocumentFull("this would make the document too large")
         own = partial(self._may_write, client, claims=step == SyncStep.UPDATE)
-        if not self._intake.fits(content, client.writes_as, trusted=client.trusted, may_write=own):
+        fit = self._intake.fits(content, client.writes_as, trusted=client.trusted, may_write=own)
+        if not fit:
             if step == SyncStep.MISSING:
                 raise ProtocolError("the update builds on what is not here")
             # It has typed before it was greeted, or was not allowed to for a while.
             if not client.gap:
                 client.gap = True
+                self.flush()
                 client.send(sync_frame(SyncStep.STATE, self.ydoc.get_state()))
             return
         if not self._inbox and not self._own:
-            self._since = asyncio.get_running_loop().time()
+            self._since = time.perf_counter()
         self._inbox.append((content, client))
+        self._urgent = self._urgent or fit is not Fit.GOES_ON
         if step == SyncStep.MISSING:
             client.gap = False
             self._whole.add(len(self._inbox) - 1)
@@ -301,19 +310,28 @@ class SharedDocument:
 
     # -- turns ------------------------------------------------------------------------------------
 
-    def _changed(self, event: TransactionEvent) -> None:
-        if self._applying:
-            return
-        self._intake.note(event.update)
+    def _changed(self, update: bytes) -> None:
+        """The server has changed the document itself."""
+        self._intake.note(update)
         if not self._inbox and not self._own:
-            self._since = asyncio.get_running_loop().time()
-        self._own.append(event.update)
+            self._since = time.perf_counter()
+        self._own.append(update)
         self._turns.soon(self)
+
+    def _not_applied(self, client: SyncClient, error: Exception) -> None:
+        self._intake.forget()
+        self.log.warning("An update in %s was refused: %r", self.document_id, error)
+        client.refuse(ProtocolError("the update cannot be read"))
 
     def flush(self) -> None:
         """Log and send what has gathered, now: whoever reads the document wants it complete."""
         if not self._in_turn:
             self._turns.now(self)
+        self._replica.catch_up()
+
+    def catch_up(self) -> None:
+        """Apply what has been put off long enough."""
+        self._replica.catch_up()
 
     def fail(self) -> None:
         """Something went wrong that should not: everybody comes back with what was not saved."""
@@ -331,16 +349,25 @@ class SharedDocument:
 
     def _take_turn(self) -> tuple[list[Update], list[tuple[SyncClient, int]]]:
         inbox, self._inbox = self._inbox, []
+        urgent, self._urgent = self._urgent or not self.applies_later, False
         merged: bytes | None = None
         if self._whole:
-            inbox = self._apply_whole(inbox)
+            inbox = self._take_whole(inbox)
+        elif inbox and urgent:
+            inbox, merged = self._replica.apply(inbox)
         elif inbox:
-            inbox, merged = self._apply(inbox)
-        if self._tidy is not None:
-            self._tidy()
+            merged = merged_update([content for content, _ in inbox])
+            self._replica.put_off(merged)
+            self._turns.later(self)
+        objects = urgent and self._intake.objects_came()
+        tidied = self._tidy is None or self._tidy(objects)
+        if inbox:
+            self.edited()
+            if urgent:
+                self._intake.applied(in_text_only=self.applies_later and not tidied)
         own, self._own = self._own, []
         if merged is None or own:
-            merged = _merged([*(content for content, _ in inbox), *own])
+            merged = merged_update([*(content for content, _ in inbox), *own])
         acks, self._acks = [(client, client.updates_received) for client in self._acks], []
         for client, _ in acks:
             client.acks_wanted = False
@@ -348,9 +375,11 @@ class SharedDocument:
         self.states.relay()
         return updates, acks
 
-    def _send_on(
-        self, inbox: list[tuple[bytes, SyncClient]], own: list[bytes], merged: bytes
-    ) -> list[Update]:
+    def _take_whole(self, inbox: list[Part]) -> list[Part]:
+        whole, self._whole = self._whole, set()
+        return self._replica.apply_whole(inbox, whole)
+
+    def _send_on(self, inbox: list[Part], own: list[bytes], merged: bytes) -> list[Update]:
         lone = inbox[0][1] if inbox and not own else None
         if lone is not None and any(client is not lone for _, client in inbox):
             lone = None
@@ -359,12 +388,10 @@ class SharedDocument:
             if client is not lone and client.greeted and client.behind is None:
                 # One call for both: each costs the system as much as all of Python here.
                 client.connection.send(frame + client.take_ack() if client.ack_due else frame)
-        metrics.SYNC_SECONDS.observe(asyncio.get_running_loop().time() - self._since)
+        metrics.SYNC_SECONDS.observe(time.perf_counter() - self._since)
         return self._rows(inbox, own, merged) if self._logged else []
 
-    def _rows(
-        self, inbox: list[tuple[bytes, SyncClient]], own: list[bytes], merged: bytes
-    ) -> list[Update]:
+    def _rows(self, inbox: list[Part], own: list[bytes], merged: bytes) -> list[Update]:
         """What the log gets: one row for each author."""
         by_author: dict[str, list[bytes]] = {}
         for content, client in inbox:
@@ -373,65 +400,10 @@ class SharedDocument:
             by_author.setdefault(SERVER, []).extend(own)
         if len(by_author) == 1:
             return [Update(self.document_id, merged, next(iter(by_author)))]
-        return [Update(self.document_id, _merged(c), author) for author, c in by_author.items()]
-
-    def _apply(
-        self, inbox: list[tuple[bytes, SyncClient]]
-    ) -> tuple[list[tuple[bytes, SyncClient]], bytes | None]:
-        """Apply what clients have sent; returns what could be applied, and all of it as one update.
-
-        Who sent the rest is cut, and then there is no such update.
-        """
-        self._applying = True
-        try:
-            started = time.perf_counter()
-            try:
-                merged = _merged([content for content, _ in inbox])
-                self.ydoc.apply_update(merged)
-            except Exception:
-                return [one for one in inbox if self._apply_one(*one)], None
-            taken = time.perf_counter() - started
-            if taken > SLOW_SECONDS:
-                total = sum(len(content) for content, _ in inbox)
-                for content, client in inbox:
-                    client.took(taken * len(content) / total)
-            return inbox, merged
-        finally:
-            self._applying = False
-
-    def _apply_whole(self, inbox: list[tuple[bytes, SyncClient]]) -> list[tuple[bytes, SyncClient]]:
-        """Apply one by one, because some say all that somebody has: only what is new goes on."""
-        whole, self._whole = self._whole, set()
-        held, self._own = self._own, []
-        applied: list[tuple[bytes, SyncClient]] = []
-        for place, (content, client) in enumerate(inbox):
-            if place not in whole:
-                applied.extend(self._apply([(content, client)])[0])
-            else:
-                started = time.perf_counter()
-                self._apply_one(content, client)
-                client.took(time.perf_counter() - started)
-                applied.extend((update, client) for update in self._own)
-                self._own = []
-        self._own = held
-        return applied
-
-    def _apply_one(self, content: bytes, client: SyncClient) -> bool:
-        try:
-            self.ydoc.apply_update(content)
-        except Exception as error:
-            self._intake.forget()
-            self.log.warning("An update in %s was refused: %r", self.document_id, error)
-            client.refuse(ProtocolError("the update cannot be read"))
-            return False
-        return True
+        return [
+            Update(self.document_id, merged_update(c), author) for author, c in by_author.items()
+        ]
 
     async def durable(self) -> None:
         """Wait until all that is in the document now is on disk."""
         await self._turns.durable(self)
-
-
-def _merged(updates: list[bytes]) -> bytes:
-    if len(updates) == 1:
-        return updates[0]
-    return merge_updates(*updates) if updates else NOTHING

@@ -35,21 +35,29 @@ class Tidy:
         """Note what a change may have brought in."""
         if not self.on:
             return
-        if target == "source" and isinstance(self._document, YUnicode):
-            if any(not isinstance(d.get("insert", ""), str) for d in event.delta):
-                self._due.add(self._remove_embeds)
-        elif target == "cells" and any(map(_concerns_cells, event)):
+        if target == "cells" and any(map(_concerns_cells, event)):
             self._due.add(self._repair_cells)
         elif target == "meta":
             self._due.add(self._repair_meta)
+
+    def look_again(self) -> None:
+        """Something came in of which nobody has heard what it is; of notebooks one hears."""
+        if self.on and isinstance(self._document, YUnicode):
+            self._due.add(self._remove_embeds)
 
     def soon(self, repair: Callable[[], None]) -> None:
         """Have something else put right: what observes a document cannot change it."""
         self._due.add(repair)
 
-    def __call__(self) -> None:
+    def __call__(self, objects: bool = False) -> bool:
+        """Put right what is due, and a text into which ``objects`` came; whether anything was."""
+        if objects:
+            self.look_again()
+        if not self._due:
+            return False
         while self._due:
             self._due.pop()()
+        return True
 
     def _repair_cells(self) -> None:
         """Trust no cell of a room: JupyterLab would run what anybody has put into its output.

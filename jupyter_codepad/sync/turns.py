@@ -17,6 +17,9 @@ if TYPE_CHECKING:
 QUICK_SECONDS = 0.0005
 PAUSE_LIMIT_SECONDS = 0.010
 SWEEP_SECONDS = 10.0
+LATER_SECONDS = 1.0
+"""For how long a document may be behind what is typed in it."""
+LATER_STEP_SECONDS = 0.02
 ACTIVE_SECONDS = 1.0
 
 
@@ -35,14 +38,17 @@ class Turns:
         self, update_log: UpdateLog, *, timeout_seconds: float, active: Callable[[], None]
     ) -> None:
         self._update_log = update_log
+        update_log.written = self._durable
         self._active = active
         self._active_told = 0.0
         self._timeout = timeout_seconds
         self._due: dict[SharedDocument, None] = {}
         self._acks_due: list[SyncClient] = []
+        self._behind: dict[SharedDocument, float] = {}
+        self._catching_up: asyncio.TimerHandle | None = None
         self._documents: set[SharedDocument] = set()
         self._silent: dict[SyncClient, float] = {}
-        self._scheduled = False
+        self._scheduled = self._reading = False
         self._cost = 0.0
         self._ended = 0.0
         self._sweeps = 0
@@ -56,14 +62,55 @@ class Turns:
     def soon(self, document: SharedDocument) -> None:
         """Have a document called at the end of this turn."""
         self._due[document] = None
-        if self._scheduled:
-            return
+        if not self._scheduled and not self._reading:
+            self._schedule()
+
+    def reading(self) -> None:
+        """Somebody's frames are being read: their turn comes when the last of them is."""
+        self._reading = True
+
+    def rested(self) -> None:
+        """They are read: where little goes on, the turn is at once."""
+        self._reading = False
+        if self._due and not self._scheduled:
+            if self._cost < QUICK_SECONDS and time.perf_counter() - self._ended > self._cost:
+                self._run()
+            else:
+                self._schedule()
+
+    def _schedule(self) -> None:
         self._scheduled = True
         loop = asyncio.get_running_loop()
         if self._cost < QUICK_SECONDS:
             loop.call_soon(self._run)
         else:
-            loop.call_at(self._ended + min(self._cost, PAUSE_LIMIT_SECONDS), self._run)
+            pause = min(self._cost, PAUSE_LIMIT_SECONDS) - (time.perf_counter() - self._ended)
+            loop.call_later(max(0.0, pause), self._run)
+
+    def later(self, document: SharedDocument) -> None:
+        """Have a document apply some time what it has put off."""
+        if document in self._behind:
+            return
+        loop = asyncio.get_running_loop()
+        self._behind[document] = loop.time() + LATER_SECONDS
+        if self._catching_up is None:
+            self._catching_up = loop.call_later(LATER_SECONDS, self._catch_up)
+
+    def _catch_up(self) -> None:
+        """Let those apply what they have put off who did so first: not all at the same time."""
+        loop = asyncio.get_running_loop()
+        now = loop.time()
+        for document, due in list(self._behind.items()):
+            if due > now:
+                again = max(due, now + LATER_STEP_SECONDS)
+                self._catching_up = loop.call_at(again, self._catch_up)
+                return
+            del self._behind[document]
+            try:
+                document.catch_up()
+            except BaseException as fault:
+                _only_its_own(document, fault)
+        self._catching_up = None
 
     def now(self, document: SharedDocument) -> None:
         """Have one document's turn without waiting for the others'."""
@@ -80,24 +127,22 @@ class Turns:
         for document in due:
             try:
                 more_updates, more_acks = document.take_turn()
-            except (KeyboardInterrupt, SystemExit):
-                raise
-            except BaseException:  # one document's fault is not the others'; yrs panics with these
-                document.fail()
+            except BaseException as fault:
+                _only_its_own(document, fault)
                 continue
             updates += more_updates
             acks += more_acks
         self._acknowledge()
         self._write(updates, acks)
-        self._cost = time.perf_counter() - started
-        self._ended = asyncio.get_running_loop().time()
+        self._ended = time.perf_counter()
+        self._cost = self._ended - started
         if self._ended - self._active_told >= ACTIVE_SECONDS:
             self._active_told = self._ended
             self._active()
 
     def _write(self, updates: list[Update], acks: list[tuple[SyncClient, int]]) -> None:
         if updates or acks:
-            self._update_log.append(updates, lambda: self._durable(acks))
+            self._update_log.append(updates, acks)
 
     def _durable(self, acks: list[tuple[SyncClient, int]]) -> None:
         for client, count in acks:
@@ -114,10 +159,8 @@ class Turns:
 
     async def durable(self, document: SharedDocument) -> None:
         """Wait until all that is in a document now is on disk."""
-        written = asyncio.Event()
         self.now(document)
-        self._update_log.append([], written.set)
-        await written.wait()
+        await self._update_log.flushed()
 
     # -- the documents' clients, every now and then ----------------------------------------------
 
@@ -134,6 +177,7 @@ class Turns:
         self._documents.discard(document)
         metrics.SYNC_DOCUMENTS.set(len(self._documents))
         self._due.pop(document, None)
+        self._behind.pop(document, None)
         if not self._documents and self._sweeping is not None:
             self._sweeping.cancel()
             self._sweeping = None
@@ -158,3 +202,10 @@ class Turns:
                 document.keep_alive()
         self._silent = silent
         metrics.SYNC_CLIENTS.set(clients)
+
+
+def _only_its_own(document: SharedDocument, fault: BaseException) -> None:
+    """One document's fault is not the others', even a panic of yrs, which is no ``Exception``."""
+    if isinstance(fault, KeyboardInterrupt | SystemExit):
+        raise fault
+    document.fail()

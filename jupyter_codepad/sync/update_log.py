@@ -17,7 +17,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from logging import Logger
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from . import history, saves
 from .history import Limits
@@ -37,8 +37,7 @@ INSERT = "INSERT INTO updates (document, time, author, kind, content) VALUES "
 WAITING_LIMIT_BYTES = 64 * 1024 * 1024
 
 
-@dataclass(frozen=True, slots=True)
-class Update:
+class Update(NamedTuple):
     """One change: ``content`` is a Yjs update, ``author`` a participant id or ``SERVER``."""
 
     document: str
@@ -65,6 +64,13 @@ class LoadedDocument:
         return any(save.hash == content_hash for save in saves.since_certain(self.saves))
 
 
+class _Entries(NamedTuple):
+    time: float
+    updates: list[Update]
+    receipts: list[Any]
+    size: int
+
+
 @dataclass
 class _Job:
     work: Callable[[sqlite3.Connection], Any]
@@ -79,8 +85,9 @@ class UpdateLog:
     ``path``: the SQLite file (not on a network file system); ``limits``: how long a document's part
     may become; ``waiting_limit_bytes``: from how much that waits for the disk the log is ``full``.
     While the disk refuses (full, read-only) nothing is acknowledged, everything is kept and tried
-    again each second. ``wants_checkpoint`` is called on the loop with the name of a
-    document that has grown; its live state, handed to ``checkpoint``, makes its history shorter.
+    again each second. ``written`` is called on the loop with the receipts of what is on disk now.
+    ``wants_checkpoint`` is called on the loop with the name of a document that has grown; its live
+    state, handed to ``checkpoint``, makes its history shorter.
     """
 
     def __init__(
@@ -96,13 +103,14 @@ class UpdateLog:
         self._limits = limits or Limits()
         self._waiting = 0
         self._waiting_limit = waiting_limit_bytes
-        self._jobs: queue.SimpleQueue[_Job | None] = queue.SimpleQueue()
+        self._jobs: queue.SimpleQueue[_Job | _Entries | None] = queue.SimpleQueue()
         self._thread: threading.Thread | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
         self._stopping = threading.Event()
         self._ids: dict[str, int] = {}
         self._tails: dict[int, history.Tail] = {}
         self.wants_checkpoint: Callable[[str], None] = lambda document: None
+        self.written: Callable[[list[Any]], None] = lambda receipts: None
 
     async def start(self) -> None:
         """Open the file and start the writer thread."""
@@ -122,20 +130,20 @@ class UpdateLog:
             await asyncio.to_thread(self._thread.join)
             self._thread = None
 
-    def append(self, updates: list[Update], done: Callable[[], None]) -> None:
-        """Write updates in this order; ``done`` is called on the loop once they are on disk.
+    def append(self, updates: list[Update], receipts: list[Any]) -> None:
+        """Write updates in this order; ``written`` gets the receipts once they are on disk.
 
-        With no updates ``done`` is called when all that was appended before is on disk.
+        With no updates it gets them when all that was appended before is on disk.
         """
-        now = time.time()
-        size = sum(len(update.content) for update in updates)
+        size = 0
+        for update in updates:
+            size += len(update.content)
         self._waiting += size
+        self._jobs.put(_Entries(time.time(), updates, receipts, size))
 
-        def written(_: Any) -> None:
-            self._waiting -= size
-            done()
-
-        self._jobs.put(_Job(lambda c: self._insert(c, updates, now), written))
+    async def flushed(self) -> None:
+        """Wait until all that was appended is on disk."""
+        await self._ask(lambda connection: None)
 
     @property
     def full(self) -> bool:
@@ -225,7 +233,7 @@ class UpdateLog:
         def work(connection: sqlite3.Connection) -> None:
             number = self._id(connection, document)
             if update is not None:
-                self._insert(connection, [Update(document, update, SERVER)], time.time())
+                self._insert(connection, [(time.time(), Update(document, update, SERVER))])
             saves.note_others(connection, number, content_hash, content)
 
         await self._ask(work)
@@ -289,15 +297,15 @@ class UpdateLog:
             number = self._ids[document] = int(cursor.lastrowid or 0)
         return number
 
-    def _insert(self, connection: sqlite3.Connection, updates: list[Update], now: float) -> None:
+    def _insert(self, connection: sqlite3.Connection, updates: list[tuple[float, Update]]) -> None:
         for start in range(0, len(updates), ROWS_AT_ONCE):
             rows = updates[start : start + ROWS_AT_ONCE]
             values: list[Any] = []
-            for u in rows:
-                values += (self._id(connection, u.document), now, u.author, u.kind, u.content)
+            for when, (document, content, author, kind) in rows:
+                values += (self._id(connection, document), when, author, kind, content)
             # One step of SQLite's for all: around each of them threads take turns.
             connection.execute(INSERT + ",".join(["(?,?,?,?,?)"] * len(rows)), values)
-        for update in updates:
+        for _, update in updates:
             self._count(connection, update)
 
     def _count(self, connection: sqlite3.Connection, update: Update) -> None:
@@ -317,7 +325,7 @@ class UpdateLog:
         ending = False
         committed = 0.0
         while not ending:
-            jobs: list[_Job] = []
+            jobs: list[_Job | _Entries] = []
             job = self._jobs.get()
             early = committed + COMMIT_PAUSE_SECONDS - time.monotonic()
             if early > 0 and not self._stopping.is_set():
@@ -336,19 +344,25 @@ class UpdateLog:
                 committed = time.monotonic()
         connection.close()
 
-    def _commit(self, connection: sqlite3.Connection, jobs: list[_Job]) -> None:
+    def _commit(self, connection: sqlite3.Connection, jobs: list[_Job | _Entries]) -> None:
         while True:
             failures: dict[int, BaseException] = {}
             try:
                 connection.execute("BEGIN IMMEDIATE")
+                updates: list[tuple[float, Update]] = []
                 for job in jobs:
-                    if job.failed is None:
-                        job.result = job.work(connection)
+                    if isinstance(job, _Entries):
+                        updates += [(job.time, update) for update in job.updates]
                         continue
+                    self._insert(connection, updates)
+                    updates = []
                     try:
                         job.result = job.work(connection)
                     except ValueError as error:
+                        if job.failed is None:
+                            raise
                         failures[id(job)] = error
+                self._insert(connection, updates)
                 connection.execute("COMMIT")
                 break
             except sqlite3.Error as error:
@@ -360,7 +374,22 @@ class UpdateLog:
                 if self._stopping.wait(RETRY_SECONDS):
                     self._log.critical("Stopped with %d unwritten entries.", len(jobs))
                     return
-        self._tell(lambda: _answer(jobs, failures))
+        self._tell(lambda: self._answer(jobs, failures))
+
+    def _answer(self, jobs: list[_Job | _Entries], failures: dict[int, BaseException]) -> None:
+        receipts: list[Any] = []
+        for job in jobs:
+            if isinstance(job, _Entries):
+                receipts += job.receipts
+                self._waiting -= job.size
+                continue
+            failure = failures.get(id(job))
+            if failure is not None and job.failed is not None:
+                job.failed(failure)
+            elif job.done is not None:
+                job.done(job.result)
+        if receipts:
+            self.written(receipts)
 
     def _tell(self, news: Callable[[], None]) -> None:
         assert self._loop is not None
@@ -386,12 +415,3 @@ class UpdateLog:
 def _conflicts(stored: Any) -> list[dict[str, Any]]:
     """Several conflicts; earlier versions kept one."""
     return stored if isinstance(stored, list) else [stored]
-
-
-def _answer(jobs: list[_Job], failures: dict[int, BaseException]) -> None:
-    for job in jobs:
-        failure = failures.get(id(job))
-        if failure is not None and job.failed is not None:
-            job.failed(failure)
-        elif job.done is not None:
-            job.done(job.result)

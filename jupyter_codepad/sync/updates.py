@@ -22,6 +22,7 @@ ROOTS = frozenset({"source", "cells", "meta", "state", "codepad"})
 
 ORIGIN, RIGHT_ORIGIN, PARENT_SUB = 0x80, 0x40, 0x20
 GC, DELETED, JSON, BINARY, STRING, EMBED, FORMAT, TYPE, ANY, SUBDOCUMENT, SKIP = range(11)
+CHARACTERS = frozenset({DELETED, STRING, FORMAT})
 ARRAY, MAP, TEXT, XML_ELEMENT, XML_FRAGMENT, _, XML_TEXT = range(7)
 FLOATS = {123: (">d", 8), 124: (">f", 4)}
 
@@ -38,10 +39,11 @@ class Block(NamedTuple):
 
 
 class Contents(NamedTuple):
-    """What is in an update."""
+    """What is in an update; ``objects``: whether some of it is not characters or their marks."""
 
     blocks: dict[int, list[Block]]
     deleted: list[tuple[int, int]]
+    objects: bool
 
 
 def read_state(state: bytes) -> dict[int, int]:
@@ -62,6 +64,7 @@ class _UpdateReader(Reader):
     def __init__(self, update: bytes, *, trusted: bool) -> None:
         super().__init__(update)
         self._trusted = trusted
+        self._objects = False
         self._read: dict[int, Callable[[], int]] = {
             DELETED: self.var_uint,
             JSON: lambda: self._skip(self.var_string, self.count()),
@@ -95,7 +98,7 @@ class _UpdateReader(Reader):
             for _ in range(self.count()):
                 deleted.append((client, bounded(self.var_uint() + self.var_uint())))
         self.end()
-        return Contents(blocks, deleted)
+        return Contents(blocks, deleted, self._objects)
 
     def _block(self, info: int, clock: int) -> Block:
         if info == GC:
@@ -108,6 +111,7 @@ class _UpdateReader(Reader):
             parent = self._parent()
             if info & PARENT_SUB:
                 self.var_string()
+        self._objects = self._objects or kind not in CHARACTERS
         read = self._read.get(kind)
         length = read() if read is not None else 0
         if length <= 0:

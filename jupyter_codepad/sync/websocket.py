@@ -13,10 +13,11 @@ from ..errors import CodepadError, NotFound
 from ..handlers import RoomHandler, close_code, requires_when_open
 from ..rooms.access import Access, require_open
 from .client import SyncClient
-from .connection import Connection, upgrade
+from .connection import Connection
 from .document_room import DocumentRoom
 from .manager import DOCUMENT_NAMES, PAD
 from .protocol import event_frame
+from .upgrade import upgrade
 
 if TYPE_CHECKING:
     from ..app import CodepadApp

@@ -15,7 +15,8 @@ from tornado.netutil import bind_sockets
 from tornado.web import Application, RequestHandler
 from tornado.websocket import WebSocketClientConnection, websocket_connect
 
-from jupyter_codepad.sync.connection import Connection, binary_frame, upgrade
+from jupyter_codepad.sync.connection import Connection, binary_frame
+from jupyter_codepad.sync.upgrade import upgrade
 from tests.support.sync_client import until
 
 pytestmark = pytest.mark.parametrize("tls", [False, True], ids=["TCP", "TLS"])
@@ -31,6 +32,9 @@ class Echo:
     def __init__(self, connection: Connection) -> None:
         self.connection = connection
         self.happened: list[str] = []
+
+    def rested(self) -> None:
+        pass
 
     def received(self, message: bytes) -> None:
         self.connection.send(binary_frame(message))

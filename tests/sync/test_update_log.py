@@ -49,9 +49,8 @@ def text_of(updates: list[bytes]) -> str:
 
 
 async def append(update_log: UpdateLog, document: str, *updates: bytes) -> None:
-    written = asyncio.Event()
-    update_log.append([Update(document, update, "ada") for update in updates], written.set)
-    await written.wait()
+    update_log.append([Update(document, update, "ada") for update in updates], [])
+    await update_log.flushed()
 
 
 async def test_what_is_acknowledged_is_in_the_file(tmp_path: Path) -> None:
@@ -177,7 +176,8 @@ async def test_while_the_disk_refuses_nothing_is_acknowledged_and_nothing_lost(
             " SELECT RAISE(ABORT, 'disk full'); END"
         )
         written = asyncio.Event()
-        update_log.append([Update("d", typed(ydoc, "during"), "ada")], written.set)
+        update_log.written = lambda receipts: written.set()
+        update_log.append([Update("d", typed(ydoc, "during"), "ada")], ["ada's"])
         seen: list[str] = []
         handler = logging.Handler()
         handler.emit = lambda record: seen.append(record.getMessage())  # type: ignore[method-assign]

@@ -221,7 +221,7 @@ class SharedDocument:
             # It has typed before it was greeted, or was not allowed to for a while.
             if not client.gap:
                 client.gap = True
-                self.flush()
+                self.catch_up()
                 client.send(sync_frame(SyncStep.STATE, self.ydoc.get_state()))
             return
         if not self._inbox and not self._own:

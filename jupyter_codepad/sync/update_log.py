@@ -28,7 +28,7 @@ SERVER = "server"
 """The author of what nobody in particular has written."""
 
 RETRY_SECONDS = 1.0
-COMMIT_PAUSE_SECONDS = 0.01
+COMMIT_PAUSE_SECONDS = 0.03
 """After a commit the next one waits so long: a hundred transactions a second are enough."""
 
 ROWS_AT_ONCE = 64

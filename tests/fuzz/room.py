@@ -22,6 +22,7 @@ from jupyter_codepad.sync.sizes import size_of
 from jupyter_codepad.sync.tidy import Tidy
 from jupyter_codepad.sync.turns import Turns
 from jupyter_codepad.sync.update_log import Update
+from jupyter_codepad.sync.watch import Watch
 from tests.fuzz.hostile import World, frame, sync
 
 MESSAGE_LIMIT = 2**20
@@ -43,10 +44,11 @@ class Log:
     """In place of the update log: everything is on disk at once."""
 
     full = False
+    written: Callable[[list[Any]], None]
 
-    def append(self, updates: list[Update], done: Callable[[], None]) -> None:
+    def append(self, updates: list[Update], receipts: list[Any]) -> None:
         """Say that it is."""
-        done()
+        self.written(receipts)
 
 
 class Wire:
@@ -172,9 +174,19 @@ class Room:
         self.limiter = RateLimiter(DEFAULT_LIMITS, storage_url="memory://", log=log)
         self.shared.returns = Returns(self._returned, size_limit_bytes=SIZE_LIMIT)
         self.shared.returns.histories = histories(ydoc)
-        self.document.observe(self.tidy.changed)
+        self.shared.applies_later = kind == "file"
+        self.watch = Watch(self.document, self._changed)
+        if self.shared.applies_later:
+            self.watch.state()
+        else:
+            self.watch.all()
         self.tidy.start(now=True)
         self.shared.start()
+
+    def _changed(self, target: str, event: Any) -> None:
+        if target == "state":
+            self.tidy.soon(lambda: None)
+        self.tidy.changed(target, event)
 
     def _returned(self, client: SyncClient, state: bytes) -> bytes | None:
         ours = self.shared.ydoc.get_update()
@@ -182,6 +194,7 @@ class Room:
         if not client.may_edit:
             return meeting.theirs_emptied
         self.shared.ydoc.apply_update(meeting.update)
+        self.tidy.look_again()
         return None
 
     def meet(
@@ -213,4 +226,4 @@ class Room:
     def stop(self) -> None:
         """The end."""
         self.shared.stop()
-        self.document.unobserve()
+        self.watch.stop()

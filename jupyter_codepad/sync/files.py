@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import time
 from collections.abc import Awaitable, Callable
 from logging import Logger
 from pathlib import Path
@@ -28,11 +29,10 @@ class SaveClock:
 
     def changed(self) -> None:
         """Somebody has typed."""
-        loop = asyncio.get_running_loop()
-        self._changed_at = loop.time()
+        self._changed_at = time.monotonic()
         if self._timer is None and self.delay is not None:
             self._unsaved_since = self._changed_at
-            self._timer = loop.call_later(self.delay, self._look)
+            self._timer = asyncio.get_running_loop().call_later(self.delay, self._look)
 
     def within(self, seconds: float) -> None:
         """Write it in so many seconds, if it is not to be written before."""
@@ -46,10 +46,11 @@ class SaveClock:
             self._timer = None
 
     def _look(self) -> None:
-        delay, loop = self.delay or 0.0, asyncio.get_running_loop()
+        delay = self.delay or 0.0
         due = min(self._changed_at + delay, self._unsaved_since + DELAYS_AT_MOST * delay)
-        if due > loop.time() + delay / 20:
-            self._timer = loop.call_at(due, self._look)
+        left = due - time.monotonic()
+        if left > delay / 20:
+            self._timer = asyncio.get_running_loop().call_later(left, self._look)
         else:
             self._fire()
 

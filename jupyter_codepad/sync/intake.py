@@ -11,6 +11,7 @@ from bisect import bisect_right
 from collections.abc import Callable
 from contextlib import suppress
 from enum import IntEnum
+from functools import lru_cache
 from heapq import heappop, heappush
 from typing import Any
 
@@ -328,16 +329,18 @@ def _typed(update: bytes, state: dict[int, int]) -> tuple[int, int, int, Id | No
     typed = TYPED.fullmatch(update)
     if typed is None:
         return None
-    client, clock, *near, text = typed.groups()
-    who, start, *ids = (_number(number) for number in (client, clock, *near) if number)
-    for by, place in zip(ids[::2], ids[1::2], strict=True):
-        if place >= state.get(by, 0):
-            return None
+    client, clock, one, at_one, left, at_left, right, at_right, text = typed.groups()
+    who, start = _client(client), _number(clock)
+    near = (_client(left or one), _number(at_left or at_one))
     length = _text_length(text)
     if not length or state.get(who) != start:  # whoever is new is looked at closely
         return None
+    if near[1] >= state.get(near[0], 0):
+        return None
+    if right is not None and _number(at_right) >= state.get(_client(right), 0):
+        return None
     plain = length <= RUN_CHARACTERS and text.isascii() and update[typed.end(2)] & ORIGIN
-    return who, start, bounded(start + length), (ids[0], ids[1]) if plain else None
+    return who, start, bounded(start + length), near if plain else None
 
 
 def _rubbed_out(update: bytes, state: dict[int, int]) -> tuple[int, int, int] | None:
@@ -356,6 +359,10 @@ def _number(encoded: bytes) -> int:
         value |= (byte & 127) << shift
         shift += 7
     return value
+
+
+_client = lru_cache(maxsize=10_000)(_number)
+"""The same few are named again and again."""
 
 
 def _text_length(text: bytes) -> int:

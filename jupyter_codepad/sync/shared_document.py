@@ -356,7 +356,7 @@ class SharedDocument:
         elif inbox and urgent:
             inbox, merged = self._replica.apply(inbox)
         elif inbox:
-            merged = merged_update([content for content, _ in inbox])
+            merged = _together(inbox)
             self._replica.put_off(merged)
             self._turns.later(self)
         objects = urgent and self._intake.objects_came()
@@ -368,9 +368,11 @@ class SharedDocument:
         own, self._own = self._own, []
         if merged is None or own:
             merged = merged_update([*(content for content, _ in inbox), *own])
-        acks, self._acks = [(client, client.updates_received) for client in self._acks], []
-        for client, _ in acks:
+        acks = []
+        for client in self._acks:
             client.acks_wanted = False
+            acks.append((client, client.updates_received))
+        self._acks.clear()
         updates = self._send_on(inbox, own, merged) if inbox or own else []
         self.states.relay()
         return updates, acks
@@ -381,7 +383,7 @@ class SharedDocument:
 
     def _send_on(self, inbox: list[Part], own: list[bytes], merged: bytes) -> list[Update]:
         lone = inbox[0][1] if inbox and not own else None
-        if lone is not None and any(client is not lone for _, client in inbox):
+        if len(inbox) > 1 and any(client is not lone for _, client in inbox):
             lone = None
         frame = binary_frame(sync_frame(SyncStep.UPDATE, merged))
         for client in self.clients:
@@ -393,6 +395,8 @@ class SharedDocument:
 
     def _rows(self, inbox: list[Part], own: list[bytes], merged: bytes) -> list[Update]:
         """What the log gets: one row for each author."""
+        if len(inbox) == 1 and not own:
+            return [Update(self.document_id, merged, inbox[0][1].author)]
         by_author: dict[str, list[bytes]] = {}
         for content, client in inbox:
             by_author.setdefault(client.author, []).append(content)
@@ -407,3 +411,7 @@ class SharedDocument:
     async def durable(self) -> None:
         """Wait until all that is in the document now is on disk."""
         await self._turns.durable(self)
+
+
+def _together(parts: list[Part]) -> bytes:
+    return parts[0][0] if len(parts) == 1 else merged_update([content for content, _ in parts])

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 QUICK_SECONDS = 0.0005
 PAUSE_LIMIT_SECONDS = 0.010
 SWEEP_SECONDS = 10.0
-LATER_SECONDS = 1.0
+LATER_SECONDS = 2.0
 """For how long a document may be behind what is typed in it."""
 LATER_STEP_SECONDS = 0.02
 ACTIVE_SECONDS = 1.0

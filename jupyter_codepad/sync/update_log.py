@@ -29,7 +29,7 @@ SERVER = "server"
 
 RETRY_SECONDS = 1.0
 COMMIT_PAUSE_SECONDS = 0.03
-"""After a commit the next one waits so long: a hundred transactions a second are enough."""
+"""After a commit the next one waits so long: thirty transactions a second are enough."""
 
 ROWS_AT_ONCE = 64
 INSERT = "INSERT INTO updates (document, time, author, kind, content) VALUES "

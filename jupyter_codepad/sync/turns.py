@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections import deque
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from .. import metrics
 from .client import SyncClient
+from .lifelines import Lifelines
 from .update_log import Update, UpdateLog
 
 if TYPE_CHECKING:
@@ -16,21 +17,22 @@ if TYPE_CHECKING:
 
 QUICK_SECONDS = 0.0005
 PAUSE_LIMIT_SECONDS = 0.010
-SWEEP_SECONDS = 10.0
 LATER_SECONDS = 2.0
 """For how long a document may be behind what is typed in it."""
-LATER_STEP_SECONDS = 0.02
+LATER_STEP_SECONDS = 0.002
+ACKS_AT_ONCE = 8
 ACTIVE_SECONDS = 1.0
 
 
 class Turns:
     """Calls every document that has something to say, at the end of the turn.
 
-    Under load a turn takes longer, the next one waits as long as the last took (at most
-    ``PAUSE_LIMIT_SECONDS``), and more comes together in it: the work for one change becomes less
-    the more changes there are. All of a turn goes into one transaction of the update log.
+    Where little goes on, the turn is as soon as a client's frames are read. Under load a turn takes
+    longer, the next one waits as long as the last took (at most ``PAUSE_LIMIT_SECONDS``), and more
+    comes together in it: the work for one change becomes less the more changes there are. All of a
+    turn goes into one transaction of the update log.
 
-    ``timeout_seconds``: after which a client that is not heard, or does not read, is cut;
+    ``timeout_seconds``: see ``Lifelines``;
     ``active``: told now and then that people are doing something.
     """
 
@@ -41,18 +43,15 @@ class Turns:
         update_log.written = self._durable
         self._active = active
         self._active_told = 0.0
-        self._timeout = timeout_seconds
+        self._lifelines = Lifelines(timeout_seconds)
         self._due: dict[SharedDocument, None] = {}
-        self._acks_due: list[SyncClient] = []
+        self._acks_due: deque[SyncClient] = deque()
+        self._acknowledging = False
         self._behind: dict[SharedDocument, float] = {}
         self._catching_up: asyncio.TimerHandle | None = None
-        self._documents: set[SharedDocument] = set()
-        self._silent: dict[SyncClient, float] = {}
         self._scheduled = self._reading = False
         self._cost = 0.0
         self._ended = 0.0
-        self._sweeps = 0
-        self._sweeping: asyncio.TimerHandle | None = None
 
     @property
     def log_full(self) -> bool:
@@ -98,19 +97,18 @@ class Turns:
 
     def _catch_up(self) -> None:
         """Let those apply what they have put off who did so first: not all at the same time."""
+        self._catching_up = None
         loop = asyncio.get_running_loop()
-        now = loop.time()
-        for document, due in list(self._behind.items()):
-            if due > now:
-                again = max(due, now + LATER_STEP_SECONDS)
-                self._catching_up = loop.call_at(again, self._catch_up)
-                return
+        document, due = next(iter(self._behind.items()), (None, 0.0))
+        if document is not None and due <= loop.time():
             del self._behind[document]
             try:
                 document.catch_up()
             except BaseException as fault:
                 _only_its_own(document, fault)
-        self._catching_up = None
+        if self._behind:
+            again = max(next(iter(self._behind.values())), loop.time() + LATER_STEP_SECONDS)
+            self._catching_up = loop.call_at(again, self._catch_up)
 
     def now(self, document: SharedDocument) -> None:
         """Have one document's turn without waiting for the others'."""
@@ -152,56 +150,35 @@ class Turns:
             self._acknowledge()
 
     def _acknowledge(self) -> None:
-        due, self._acks_due = self._acks_due, []
-        for client in due:
-            if client.ack_due:
+        """Tell some of those to whom there is something to tell, and the others soon."""
+        told = 0
+        while self._acks_due and told < ACKS_AT_ONCE:
+            client = self._acks_due.popleft()
+            if client.ack_due:  # it has not gone out with a change
                 client.connection.send(client.take_ack())
+                told += 1
+        if self._acks_due and not self._acknowledging:
+            self._acknowledging = True
+            asyncio.get_running_loop().call_soon(self._go_on_acknowledging)
+
+    def _go_on_acknowledging(self) -> None:
+        self._acknowledging = False
+        self._acknowledge()
 
     async def durable(self, document: SharedDocument) -> None:
         """Wait until all that is in a document now is on disk."""
         self.now(document)
         await self._update_log.flushed()
 
-    # -- the documents' clients, every now and then ----------------------------------------------
-
     def add(self, document: SharedDocument) -> None:
         """Look after a document's clients from now on."""
-        self._documents.add(document)
-        metrics.SYNC_DOCUMENTS.set(len(self._documents))
-        if self._sweeping is None:
-            loop = asyncio.get_running_loop()
-            self._sweeping = loop.call_later(SWEEP_SECONDS, self._sweep)
+        self._lifelines.add(document)
 
     def remove(self, document: SharedDocument) -> None:
-        """Look after a document no longer."""
-        self._documents.discard(document)
-        metrics.SYNC_DOCUMENTS.set(len(self._documents))
+        """Forget a document."""
+        self._lifelines.remove(document)
         self._due.pop(document, None)
         self._behind.pop(document, None)
-        if not self._documents and self._sweeping is not None:
-            self._sweeping.cancel()
-            self._sweeping = None
-            metrics.SYNC_CLIENTS.set(0)
-
-    def _sweep(self) -> None:
-        """Keep lines alive, and cut those that are not."""
-        now = asyncio.get_running_loop().time()
-        self._sweeping = asyncio.get_running_loop().call_later(SWEEP_SECONDS, self._sweep)
-        self._sweeps += 1
-        silent: dict[SyncClient, float] = {}
-        clients = 0
-        for document in self._documents:
-            for client in list(document.clients):
-                clients += 1
-                if not client.connection.check():
-                    silent[client] = self._silent.get(client, now)
-                unheard = now - silent.get(client, now)
-                if max(unheard, client.stalled_for()) > self._timeout:
-                    client.connection.abort()
-            if self._sweeps % 2:
-                document.keep_alive()
-        self._silent = silent
-        metrics.SYNC_CLIENTS.set(clients)
 
 
 def _only_its_own(document: SharedDocument, fault: BaseException) -> None:

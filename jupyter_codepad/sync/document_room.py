@@ -154,6 +154,7 @@ class DocumentRoom(StockDocumentRoom):  # type: ignore[misc]
     def lend(self) -> Any:
         """``document``, for somebody who goes on looking at it: all is applied at once from now."""
         self._lent = True
+        self.shared.flush()
         self._observe()
         return self._document
 

@@ -31,6 +31,9 @@ RETRY_SECONDS = 1.0
 COMMIT_PAUSE_SECONDS = 0.03
 """After a commit the next one waits so long: thirty transactions a second are enough."""
 
+PAUSE_BYTES = 256 * 1024
+"""With so much to write it does not wait."""
+
 ROWS_AT_ONCE = 64
 INSERT = "INSERT INTO updates (document, time, author, kind, content) VALUES "
 
@@ -328,7 +331,7 @@ class UpdateLog:
             jobs: list[_Job | _Entries] = []
             job = self._jobs.get()
             early = committed + COMMIT_PAUSE_SECONDS - time.monotonic()
-            if early > 0 and not self._stopping.is_set():
+            if early > 0 and self._waiting < PAUSE_BYTES and not self._stopping.is_set():
                 time.sleep(early)  # what comes meanwhile goes into the same transaction
             while True:
                 if job is None:

@@ -29,10 +29,12 @@ SERVER = "server"
 
 RETRY_SECONDS = 1.0
 COMMIT_PAUSE_SECONDS = 0.03
-"""After a commit the next one waits so long: thirty transactions a second are enough."""
+"""After a commit the next one waits so long: thirty transactions a second are enough.
+
+Unless somebody waits for an answer, or so much has come that it would only take memory.
+"""
 
 PAUSE_BYTES = 256 * 1024
-"""With so much to write it does not wait."""
 
 ROWS_AT_ONCE = 64
 INSERT = "INSERT INTO updates (document, time, author, kind, content) VALUES "
@@ -110,6 +112,7 @@ class UpdateLog:
         self._thread: threading.Thread | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
         self._stopping = threading.Event()
+        self._hurry = threading.Event()
         self._ids: dict[str, int] = {}
         self._tails: dict[int, history.Tail] = {}
         self.wants_checkpoint: Callable[[str], None] = lambda document: None
@@ -130,6 +133,7 @@ class UpdateLog:
         if self._thread is not None:
             self._stopping.set()
             self._jobs.put(None)
+            self._hurry.set()
             await asyncio.to_thread(self._thread.join)
             self._thread = None
 
@@ -143,6 +147,8 @@ class UpdateLog:
             size += len(update.content)
         self._waiting += size
         self._jobs.put(_Entries(time.time(), updates, receipts, size))
+        if self._waiting > PAUSE_BYTES:
+            self._hurry.set()
 
     async def flushed(self) -> None:
         """Wait until all that was appended is on disk."""
@@ -331,8 +337,9 @@ class UpdateLog:
             jobs: list[_Job | _Entries] = []
             job = self._jobs.get()
             early = committed + COMMIT_PAUSE_SECONDS - time.monotonic()
-            if early > 0 and self._waiting < PAUSE_BYTES and not self._stopping.is_set():
-                time.sleep(early)  # what comes meanwhile goes into the same transaction
+            if early > 0 and not self._stopping.is_set():
+                self._hurry.wait(early)  # what comes meanwhile goes into the same transaction
+            self._hurry.clear()
             while True:
                 if job is None:
                     ending = True
@@ -412,6 +419,7 @@ class UpdateLog:
                 answer.set_exception(error)
 
         self._jobs.put(_Job(work, done, failed))
+        self._hurry.set()
         return await answer
 
 

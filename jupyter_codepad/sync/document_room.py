@@ -409,10 +409,15 @@ class DocumentRoom(StockDocumentRoom):  # type: ignore[misc]
             return
         # In the log first: after a crash it must not be merged with what has been sent already.
         await self._update_log.note_outside(self._room_id, disk_hash, content, change.update)
-        self.ydoc.apply_update(change.update)
-        self.shared.flush()
+        self._bring_in(change.update)
         self.conflicts.settled(Reason.FILE_CHANGED)
         self._emit(LogLevel.INFO, "overwrite", "The file was changed outside; merged.")
+
+    def _bring_in(self, update: bytes) -> None:
+        """Change the document ourselves: of a text that may lag nobody else says so."""
+        self.ydoc.apply_update(update)
+        self.shared.flush()
+        self._changed()
 
     async def settle(self, conflict_id: str, keep: Keep) -> None:
         """Go on with one of two versions, or both. Raises ``errors.Conflict`` when that is over."""
@@ -420,8 +425,7 @@ class DocumentRoom(StockDocumentRoom):  # type: ignore[misc]
             conflict = self.conflicts.find(conflict_id)
             update = await asyncio.to_thread(conflict.settled, keep, self._file_type, self._state())
             self.conflicts.find(conflict_id)
-            self.ydoc.apply_update(update)
-            self.shared.flush()
+            self._bring_in(update)
             if conflict.reason is Reason.FILE_CHANGED:
                 other = conflict.hash, conflict.theirs
                 await self._update_log.note_outside(self._room_id, *other, None)

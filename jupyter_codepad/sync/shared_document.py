@@ -356,7 +356,7 @@ class SharedDocument:
         elif inbox and urgent:
             inbox, merged = self._replica.apply(inbox)
         elif inbox:
-            merged = _together(inbox)
+            merged = merged_update([content for content, _ in inbox])
             self._replica.put_off(merged)
             self._turns.later(self)
         objects = urgent and self._intake.objects_came()
@@ -411,7 +411,3 @@ class SharedDocument:
     async def durable(self) -> None:
         """Wait until all that is in the document now is on disk."""
         await self._turns.durable(self)
-
-
-def _together(parts: list[Part]) -> bytes:
-    return parts[0][0] if len(parts) == 1 else merged_update([content for content, _ in parts])

@@ -336,6 +336,30 @@ async def test_the_log_is_lost_and_somebody_has_typed_before_the_old_client_is_b
     assert await place.choose(found["id"], "mine") == 409
 
 
+@pytest.mark.parametrize("road", ROADS)
+async def test_the_log_is_lost_and_another_program_has_written_before_the_old_client_is_back(
+    quick: JupyterServer, road: str
+) -> None:
+    """A document that was changed from outside is not untouched: it does not give way."""
+    place = await Place.make(quick, road)
+    old = await place.open()
+    await place.type_and_save(old)
+    await place.lose_log(old)
+    old.type("by the old one\n")
+    await quick.start()
+    new = await place.open()
+    await until(lambda: str(new.text) == START + "typed\n", "the server's text")
+    text = "by another program\n" + START + "typed\n"
+    place.file.write_text(text)
+    await until(lambda: str(new.text) == text, "what the other program has written")
+    await new.disconnect()
+    await agree(place, old, text=text)
+    found = await place.conflict()
+    assert found is not None
+    assert found["reason"] == "old_client"
+    assert found["theirs"] == START + "typed\nby the old one\n"
+
+
 @pytest.mark.parametrize("ids", [True, False])
 @pytest.mark.parametrize("road", ROADS)
 async def test_the_log_is_lost_and_an_old_notebook_comes_back(

@@ -1,20 +1,13 @@
-"""A room's kernel: an ipykernel in the sandbox, spoken to over sockets of its own.
+"""A room's kernel, and what is said with it.
 
-It is no kernel of the Jupyter server: it is not in ``/api/kernels``, it has no connection file on
-disk, and its sockets lie inside the sandbox, where the server reaches them through
-``/proc/<pid>/root``.
+It is no kernel of the Jupyter server: it is not in ``/api/kernels``, and where its processes run
+and its sockets lie is the business of a ``KernelProcess``.
 """
 
 from __future__ import annotations
 
 import asyncio
-import json
-import os
 import secrets
-import shutil
-import signal
-import sys
-import tempfile
 from collections.abc import Callable
 from contextlib import suppress
 from logging import Logger
@@ -22,12 +15,13 @@ from pathlib import Path
 from typing import Any
 
 import zmq
+import zmq.asyncio
 from jupyter_client.asynchronous.client import AsyncKernelClient
 
-from .sandbox import MIB, RUN, Launch, Sandbox, launched
+from .processes import BubblewrapProcess, KernelEnded, KernelProcess, PlainProcess
+from .sandbox import MIB, Sandbox
+from .starts import KernelStart, python_start
 
-BOOT = Path(__file__).parent / "boot.py"
-CHANNELS = ("shell", "iopub", "stdin", "control", "hb")
 START_SECONDS = 30.0
 MESSAGE_LIMIT_BYTES = 4 * MIB
 """A larger message from the kernel is not read at all: one would stall everybody's event loop."""
@@ -49,23 +43,30 @@ class KernelDied(Exception):
 class RoomKernel:
     """Starts, talks to and ends one kernel.
 
-    ``folder``: the room's files, copied in at start; ``sandbox`` None: no sandbox at all (only with
-    ``allow_unsandboxed``).
+    ``folder``: the room's files, copied in at start; ``start``: what runs as the kernel, by default
+    Python; ``sandbox`` None: no sandbox at all (only with ``allow_unsandboxed``).
     """
 
-    def __init__(self, *, sandbox: Sandbox | None, folder: Path | None, log: Logger) -> None:
-        self._sandbox = sandbox
+    def __init__(
+        self,
+        *,
+        sandbox: Sandbox | None,
+        folder: Path | None,
+        log: Logger,
+        start: KernelStart | None = None,
+    ) -> None:
+        self._start = start or python_start()
         self._folder = folder
         self._log = log
-        self._process: asyncio.subprocess.Process | None = None
-        self._init_pid = 0
+        self._process: KernelProcess
+        self._process = PlainProcess() if sandbox is None else BubblewrapProcess(sandbox)
+        self._started = False
         self._client: AsyncKernelClient | None = None
         self._iopub: Any = None
         self._context: zmq.asyncio.Context | None = None
         self._tasks: list[asyncio.Task[None]] = []
         self._listeners: dict[str, Listener] = {}
         self._replies: dict[str, asyncio.Future[Message]] = {}
-        self._plain_dir: str | None = None
         self._ended = asyncio.Event()
         self.busy = False
         self.flooding = False
@@ -75,7 +76,12 @@ class RoomKernel:
     @property
     def alive(self) -> bool:
         """Whether the kernel runs."""
-        return self._process is not None and not self._ended.is_set()
+        return self._started and not self._ended.is_set()
+
+    @property
+    def room_path(self) -> Path | None:
+        """Where the server finds the folder in which code runs: see ``KernelProcess.room_path``."""
+        return self._process.room_path
 
     # -- life -------------------------------------------------------------------------------------
 
@@ -83,8 +89,13 @@ class RoomKernel:
         """Start and wait until it answers. Raises ``KernelDied`` when it does not."""
         key = secrets.token_hex(32)
         try:
-            await self._spawn(key)
-            await asyncio.wait_for(self._connect(key), START_SECONDS)
+            await self._process.start(self._start, self._folder, key)
+            self._started = True
+            self._tasks.append(asyncio.create_task(self._wait_for_end()))
+            await asyncio.wait_for(self._connect(), START_SECONDS)
+        except KernelEnded as error:
+            await self.shutdown()
+            raise KernelDied(str(error)) from error
         except (TimeoutError, OSError, ValueError) as error:
             await self.shutdown()
             raise KernelDied("The kernel did not start.") from error
@@ -92,76 +103,26 @@ class RoomKernel:
             await self.shutdown()
             raise
 
-    async def _spawn(self, key: str) -> None:
-        boot = BOOT.read_bytes()
-        options = ["--HistoryManager.enabled=False", "--Application.log_level=ERROR"]
-        if self._sandbox is None:
-            self._plain_dir = tempfile.mkdtemp(prefix="codepad-")
-            file = Path(self._plain_dir) / "connection.json"
-            file.write_bytes(connection(key, f"{self._plain_dir}/k"))
-            launch = Launch([sys.executable, str(BOOT), "-f", str(file), *options])
-            environment = {
-                "PATH": os.environ.get("PATH", os.defpath),
-                "HOME": self._plain_dir,
-                # Without a sandbox around it the kernel itself watches for our end.
-                "JPY_PARENT_PID": str(os.getpid()),
-            }
-        else:
-            launch = await asyncio.to_thread(
-                self._sandbox.launch,
-                [sys.executable, f"{RUN}/boot.py", "-f", f"{RUN}/connection.json", *options],
-                folder=self._folder,
-                data={"boot.py": boot, "connection.json": connection(key, f"{RUN}/k")},
-            )
-            environment = {"PATH": os.defpath}
-        with launched(launch):
-            self._process = await asyncio.create_subprocess_exec(
-                *launch.argv,
-                env=environment,
-                cwd=self._plain_dir or "/",
-                pass_fds=launch.descriptors,
-                stdin=asyncio.subprocess.DEVNULL,
-                stdout=asyncio.subprocess.DEVNULL,
-                stderr=asyncio.subprocess.DEVNULL,
-                start_new_session=True,
-            )
-        self._tasks.append(asyncio.create_task(self._wait_for_end(self._process)))
-        if self._sandbox is None:
-            self._init_pid = self._process.pid
-        else:
-            self._init_pid = await _read_child_pid(launch.info_read)
-
-    async def _wait_for_end(self, process: asyncio.subprocess.Process) -> None:
-        code = await process.wait()
-        if not self.death_words:
-            self.death_words = f"The kernel has ended (exit status {code})."
+    async def _wait_for_end(self) -> None:
+        words = await self._process.wait()
+        self.death_words = self.death_words or words
         self._ended.set()
         self.busy = False
         for future in self._replies.values():
             if not future.done():
                 future.set_exception(KernelDied(self.death_words))
 
-    async def _connect(self, key: str) -> None:
-        inside = f"{RUN}/k"
-        base = f"/proc/{self._init_pid}/root{inside}"
-        if self._plain_dir is not None:
-            base = f"{self._plain_dir}/k"
-        sockets = [f"{base}-{number}" for number in range(1, len(CHANNELS) + 1)]
-        while not all(os.path.exists(path) for path in sockets):  # noqa: ASYNC240 - in memory
-            if self._ended.is_set():
-                raise KernelDied(self.death_words)
-            await asyncio.sleep(0.01)
+    async def _connect(self) -> None:
         self._context = zmq.asyncio.Context(io_threads=1)
         self._context.setsockopt(zmq.MAXMSGSIZE, MESSAGE_LIMIT_BYTES)
         self._context.setsockopt(zmq.RCVHWM, WAITING_MESSAGES)
-        client = AsyncKernelClient(context=self._context)
-        client.load_connection_info(json.loads(connection(key, base)))
+        client = await self._process.connect(self._context)
         client.start_channels(stdin=False, hb=False, control=False)
         self._client = client
         self._iopub = client.iopub_channel
         self._tasks.append(asyncio.create_task(self._read(client.iopub_channel, self._on_iopub)))
         self._tasks.append(asyncio.create_task(self._read(client.shell_channel, self._on_reply)))
-        self._tasks.append(asyncio.create_task(self._watch_memory()))
+        self._tasks.append(asyncio.create_task(self._watch_limits()))
         # The first message on iopub shows that the subscription works: nothing will be missed.
         subscribed = asyncio.Event()
         while not subscribed.is_set():
@@ -178,9 +139,8 @@ class RoomKernel:
     async def shutdown(self) -> None:
         """End the kernel and everything it started; returns when nothing of it is left."""
         self.death_words = self.death_words or "The kernel was stopped."
-        self._kill()
-        if self._process is not None:
-            await self._ended.wait()
+        self._process.kill()
+        await (self._ended.wait() if self._started else self._process.wait())
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
@@ -190,19 +150,7 @@ class RoomKernel:
         if self._context is not None:
             self._context.destroy(linger=0)
         self._client = self._context = None
-        if self._plain_dir is not None:
-            await asyncio.to_thread(shutil.rmtree, self._plain_dir, ignore_errors=True)
-
-    def _kill(self) -> None:
-        if self._process is None or self._ended.is_set():
-            return
-        with suppress(ProcessLookupError, PermissionError):
-            if self._sandbox is None:
-                os.killpg(self._process.pid, signal.SIGKILL)
-            elif self._init_pid:
-                os.kill(self._init_pid, signal.SIGKILL)  # the pid namespace ends with its first
-        with suppress(ProcessLookupError):
-            self._process.kill()
+        await self._process.close()
 
     # -- work -------------------------------------------------------------------------------------
 
@@ -239,10 +187,7 @@ class RoomKernel:
 
     def interrupt(self) -> None:
         """Send SIGINT to the kernel and what it started, as Ctrl-C does."""
-        pid = self._init_pid if self._sandbox is None else first_child(self._init_pid)
-        if pid:
-            with suppress(ProcessLookupError, PermissionError):
-                os.killpg(os.getpgid(pid), signal.SIGINT)
+        self._process.interrupt()
 
     async def ended(self) -> None:
         """Wait until the kernel is no more."""
@@ -251,7 +196,7 @@ class RoomKernel:
     def kill(self, words: str) -> None:
         """End the kernel at once, for the reason given in ``words``."""
         self.death_words = words
-        self._kill()
+        self._process.kill()
 
     async def _read(self, channel: Any, handle: Listener) -> None:
         while True:
@@ -276,74 +221,10 @@ class RoomKernel:
         if future is not None and not future.done():
             future.set_result(message)
 
-    async def _watch_memory(self) -> None:
-        if self._sandbox is None:
-            return
-        limit = self._sandbox.memory_limit_bytes
+    async def _watch_limits(self) -> None:
         while True:
             await asyncio.sleep(WATCH_BUSY_SECONDS if self.busy else WATCH_IDLE_SECONDS)
-            used = await asyncio.to_thread(memory_of, self._init_pid, limit)
-            if used > limit:
-                self.kill(f"stopped: used more than {limit // MIB} MB")
+            words = await self._process.check()
+            if words:
+                self.kill(words)
                 return
-
-
-def connection(key: str, ip: str) -> bytes:
-    """A Jupyter connection file for Unix sockets ``<ip>-1`` to ``<ip>-5``."""
-    info: dict[str, Any] = {f"{name}_port": i for i, name in enumerate(CHANNELS, 1)}
-    info |= {"transport": "ipc", "ip": ip, "key": key, "signature_scheme": "hmac-sha256"}
-    return json.dumps({**info, "kernel_name": "python3"}).encode()
-
-
-async def _read_child_pid(descriptor: int) -> int:
-    """What bubblewrap says of the first process in the sandbox: its pid, as we see it."""
-
-    def read() -> bytes:
-        with os.fdopen(descriptor, "rb") as pipe:
-            return pipe.read()
-
-    info = json.loads(await asyncio.to_thread(read))
-    return int(info["child-pid"])
-
-
-def children(pid: int) -> list[int]:
-    """The processes that a process has started."""
-    try:
-        return [int(c) for c in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
-    except OSError:
-        return []
-
-
-def first_child(pid: int) -> int:
-    """The first process that the sandbox's first process started: the kernel; 0 when gone."""
-    found = children(pid)
-    return found[0] if found else 0
-
-
-def memory_of(pid: int, enough: int) -> int:
-    """Memory of a process and all its descendants, in bytes.
-
-    Resident memory counts shared pages for each process and is cheap; only when that is more than
-    ``enough`` is the proportional share (PSS) asked for, which is exact and slow.
-    """
-    family, waiting = [], [pid]
-    while waiting:
-        one = waiting.pop()
-        family.append(one)
-        waiting.extend(children(one))
-    page = os.sysconf("SC_PAGE_SIZE")
-    resident = 0
-    for one in family:
-        with suppress(OSError, IndexError, ValueError):
-            resident += int(Path(f"/proc/{one}/statm").read_text().split()[1]) * page
-    if resident <= enough:
-        return resident
-    return sum(_proportional(one) for one in family)
-
-
-def _proportional(pid: int) -> int:
-    with suppress(OSError):
-        for line in Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines():
-            if line.startswith("Pss:"):
-                return int(line.split()[1]) * 1024
-    return 0

@@ -14,7 +14,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from logging import Logger
@@ -134,19 +134,28 @@ class Sandbox:
         command: list[str],
         *,
         folder: Path | None = None,
-        data: dict[str, bytes] | None = None,
-        environment: dict[str, str] | None = None,
+        data: Mapping[str, bytes] | None = None,
+        environment: Mapping[str, str] | None = None,
+        memory_limit_bytes: int | None = None,
     ) -> Launch:
         """Prepare a start of ``command`` with copies of the files in ``folder``.
 
-        ``data``: further files by their name, put into ``RUN``.
+        ``data``: further files by their name, put into ``RUN``; ``memory_limit_bytes``: of a single
+        process, by default the sandbox's.
 
         The caller passes ``descriptors`` on, and closes them afterwards. Raises ``OSError`` when
         the room's folder cannot be read.
         """
         made = Launch([shutil.which(COMMAND) or COMMAND])
         try:
-            self._prepare(made, command, folder=folder, data=data, environment=environment)
+            self._prepare(
+                made,
+                command,
+                folder=folder,
+                data=data,
+                environment=environment,
+                memory_limit_bytes=memory_limit_bytes or self.memory_limit_bytes,
+            )
         except BaseException:
             made.abandon()
             raise
@@ -158,8 +167,9 @@ class Sandbox:
         command: list[str],
         *,
         folder: Path | None,
-        data: dict[str, bytes] | None,
-        environment: dict[str, str] | None,
+        data: Mapping[str, bytes] | None,
+        environment: Mapping[str, str] | None,
+        memory_limit_bytes: int,
     ) -> None:
         uid = self._new_uid()
         made.argv += [*self._namespaces(), *self._filesystem()]
@@ -178,7 +188,7 @@ class Sandbox:
         made.argv += ["--info-fd", str(info_write)]
         for name, value in {**self._environment(), **(environment or {})}.items():
             made.argv += ["--setenv", name, value]
-        made.argv += ["--chdir", ROOM, "--", *self._drop(uid), *command]
+        made.argv += ["--chdir", ROOM, "--", *self._drop(uid, memory_limit_bytes), *command]
 
     def _new_uid(self) -> int:
         if not self.as_root:
@@ -264,13 +274,13 @@ class Sandbox:
             "OPENBLAS_NUM_THREADS": "2",
         }
 
-    def _drop(self, uid: int) -> list[str]:
+    def _drop(self, uid: int, memory_limit_bytes: int) -> list[str]:
         """The programs that limit themselves, become nobody, and turn into the command."""
         limits = [
             "prlimit",
             f"--nproc={self._process_limit}:{self._process_limit}",
             # Not the address space: that breaks runtimes which reserve much and use little.
-            f"--data={self.memory_limit_bytes}:{self.memory_limit_bytes}",
+            f"--data={memory_limit_bytes}:{memory_limit_bytes}",
             "--core=0:0",
             "--nofile=1024:1024",
             f"--fsize={self.disk_limit_bytes}:{self.disk_limit_bytes}",

@@ -384,7 +384,7 @@ async def test_kernels_die_with_the_server() -> None:
         "    await box.probe()\n"
         "    kernel = RoomKernel(sandbox=box, folder=None, log=log)\n"
         "    await kernel.start()\n"
-        "    print(kernel._init_pid, flush=True)\n"
+        "    print(kernel._process.pid, flush=True)\n"
         "    await asyncio.sleep(60)\n"
         "asyncio.run(main())\n"
     )

@@ -1,0 +1,293 @@
+"""The processes of a kernel: how they are started, reached, signalled, watched and ended.
+
+One class for each way to run them; a ``RoomKernel`` knows only what they have in common.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import shutil
+import signal
+import tempfile
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+import zmq.asyncio
+from jupyter_client.asynchronous.client import AsyncKernelClient
+
+from .sandbox import MIB, ROOM, RUN, Sandbox, launched
+from .starts import CONNECTION_FILE, KernelStart
+
+CHANNELS = ("shell", "iopub", "stdin", "control", "hb")
+POLL_SECONDS = 0.01
+
+
+class KernelEnded(Exception):
+    """The processes are gone; the message says why, in words."""
+
+
+class KernelProcess(ABC):
+    """The processes of one kernel."""
+
+    @abstractmethod
+    async def start(self, start: KernelStart, folder: Path | None, key: str) -> None:
+        """Start the kernel with copies of the files in ``folder``; ``key`` signs its messages.
+
+        Raises ``OSError`` or ``ValueError`` when it cannot be started.
+        """
+
+    @abstractmethod
+    async def connect(self, context: zmq.asyncio.Context) -> AsyncKernelClient:
+        """Wait until the kernel has its sockets, and connect to them; ``start_channels`` is yours.
+
+        Raises ``KernelEnded`` when it ends meanwhile.
+        """
+
+    @property
+    @abstractmethod
+    def room_path(self) -> Path | None:
+        """Where the server finds the folder in which code runs; None where it is out of reach.
+
+        Code inside has made what lies below, and may change it at any time: no link in it may be
+        followed (``O_NOFOLLOW`` for each part), and what is no regular file must not be opened.
+        """
+
+    @abstractmethod
+    async def wait(self) -> str:
+        """Wait until everything has ended; returns why, in words."""
+
+    @abstractmethod
+    def interrupt(self) -> None:
+        """Send SIGINT to the kernel and what it started, as Ctrl-C does."""
+
+    @abstractmethod
+    def kill(self) -> None:
+        """End everything at once; ``wait`` returns when it is so."""
+
+    async def check(self) -> str:
+        """Words about a limit that was exceeded, or nothing."""
+        return ""
+
+    async def close(self) -> None:
+        """Remove what is left when everything has ended."""
+        return
+
+
+class LocalProcess(KernelProcess):
+    """A kernel on this machine, spoken to over Unix sockets.
+
+    ``pid``: the first of its processes; 0 before the start.
+    """
+
+    def __init__(self) -> None:
+        self.pid = 0
+        self._key = ""
+        self._process: asyncio.subprocess.Process | None = None
+
+    async def _spawn(
+        self, argv: list[str], *, environment: Mapping[str, str], cwd: str, descriptors: list[int]
+    ) -> None:
+        self._process = await asyncio.create_subprocess_exec(
+            *argv,
+            env=dict(environment),
+            cwd=cwd,
+            pass_fds=descriptors,
+            stdin=asyncio.subprocess.DEVNULL,
+            stdout=asyncio.subprocess.DEVNULL,
+            stderr=asyncio.subprocess.DEVNULL,
+            start_new_session=True,
+        )
+
+    @property
+    @abstractmethod
+    def _sockets(self) -> str:
+        """What the names of the kernel's sockets begin with, as the server sees them."""
+
+    async def connect(self, context: zmq.asyncio.Context) -> AsyncKernelClient:
+        sockets = [f"{self._sockets}-{number}" for number in range(1, len(CHANNELS) + 1)]
+        while not all(os.path.exists(path) for path in sockets):  # noqa: ASYNC240 - in memory
+            if self._process is None or self._process.returncode is not None:
+                raise KernelEnded(await self.wait())
+            await asyncio.sleep(POLL_SECONDS)
+        client = AsyncKernelClient(context=context)
+        client.load_connection_info(json.loads(connection(self._key, self._sockets)))
+        return client
+
+    async def wait(self) -> str:
+        if self._process is None:
+            return "The kernel was never started."
+        code = await self._process.wait()
+        return f"The kernel has ended (exit status {code})."
+
+
+class PlainProcess(LocalProcess):
+    """A kernel with no sandbox around it, as the server's own user."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._folder = ""
+
+    async def start(self, start: KernelStart, folder: Path | None, key: str) -> None:
+        self._key = key
+        self._folder = run = await asyncio.to_thread(tempfile.mkdtemp, prefix="codepad-")
+        for name, content in start.data.items():
+            (Path(run) / name).write_bytes(content)
+        (Path(run) / CONNECTION_FILE).write_bytes(connection(key, self._sockets))
+        environment = {
+            "PATH": os.environ.get("PATH", os.defpath),
+            "HOME": run,
+            # Without a sandbox around it the kernel itself watches for our end.
+            "JPY_PARENT_PID": str(os.getpid()),
+            **start.variables(run=run, room=run),
+        }
+        await self._spawn(
+            start.command(run=run, room=run), environment=environment, cwd=run, descriptors=[]
+        )
+        assert self._process is not None
+        self.pid = self._process.pid
+
+    @property
+    def _sockets(self) -> str:
+        return f"{self._folder}/k"
+
+    @property
+    def room_path(self) -> Path | None:
+        return Path(self._folder) if self._folder else None
+
+    def interrupt(self) -> None:
+        self._signal(signal.SIGINT)
+
+    def kill(self) -> None:
+        self._signal(signal.SIGKILL)
+
+    def _signal(self, number: signal.Signals) -> None:
+        if self.pid:
+            with suppress(ProcessLookupError, PermissionError):
+                os.killpg(self.pid, number)
+
+    async def close(self) -> None:
+        if self._folder:
+            await asyncio.to_thread(shutil.rmtree, self._folder, ignore_errors=True)
+
+
+class BubblewrapProcess(LocalProcess):
+    """A kernel in bubblewrap's namespaces, of which ``pid`` is the first process."""
+
+    def __init__(self, sandbox: Sandbox) -> None:
+        super().__init__()
+        self._sandbox = sandbox
+        self._memory_limit = sandbox.memory_limit_bytes
+
+    async def start(self, start: KernelStart, folder: Path | None, key: str) -> None:
+        self._key = key
+        self._memory_limit = start.memory_limit_bytes or self._sandbox.memory_limit_bytes
+        launch = await asyncio.to_thread(
+            self._sandbox.launch,
+            start.command(run=RUN, room=ROOM),
+            folder=folder,
+            data={**start.data, CONNECTION_FILE: connection(key, f"{RUN}/k")},
+            environment=start.variables(run=RUN, room=ROOM),
+            memory_limit_bytes=self._memory_limit,
+        )
+        with launched(launch):
+            await self._spawn(
+                launch.argv,
+                environment={"PATH": os.defpath},
+                cwd="/",
+                descriptors=launch.descriptors,
+            )
+        self.pid = await _read_child_pid(launch.info_read)
+
+    @property
+    def _sockets(self) -> str:
+        return f"/proc/{self.pid}/root{RUN}/k"
+
+    @property
+    def room_path(self) -> Path | None:
+        return Path(f"/proc/{self.pid}/root{ROOM}") if self.pid else None
+
+    def interrupt(self) -> None:
+        kernel = first_child(self.pid) if self.pid else 0
+        if kernel:
+            with suppress(ProcessLookupError, PermissionError):
+                os.killpg(os.getpgid(kernel), signal.SIGINT)
+
+    def kill(self) -> None:
+        if self._process is None or self._process.returncode is not None:
+            return
+        if self.pid:
+            with suppress(ProcessLookupError, PermissionError):
+                os.kill(self.pid, signal.SIGKILL)  # the pid namespace ends with its first
+        with suppress(ProcessLookupError):
+            self._process.kill()
+
+    async def check(self) -> str:
+        limit = self._memory_limit
+        used = await asyncio.to_thread(memory_of, self.pid, limit)
+        return f"stopped: used more than {limit // MIB} MB" if used > limit else ""
+
+
+def connection(key: str, ip: str) -> bytes:
+    """A Jupyter connection file for Unix sockets ``<ip>-1`` to ``<ip>-5``."""
+    info: dict[str, Any] = {f"{name}_port": i for i, name in enumerate(CHANNELS, 1)}
+    info |= {"transport": "ipc", "ip": ip, "key": key, "signature_scheme": "hmac-sha256"}
+    return json.dumps({**info, "kernel_name": "python3"}).encode()
+
+
+async def _read_child_pid(descriptor: int) -> int:
+    """What bubblewrap says of the first process in the sandbox: its pid, as we see it."""
+
+    def read() -> bytes:
+        with os.fdopen(descriptor, "rb") as pipe:
+            return pipe.read()
+
+    info = json.loads(await asyncio.to_thread(read))
+    return int(info["child-pid"])
+
+
+def children(pid: int) -> list[int]:
+    """The processes that a process has started."""
+    try:
+        return [int(c) for c in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+    except OSError:
+        return []
+
+
+def first_child(pid: int) -> int:
+    """The first process that the sandbox's first process started: the kernel; 0 when gone."""
+    found = children(pid)
+    return found[0] if found else 0
+
+
+def memory_of(pid: int, enough: int) -> int:
+    """Memory of a process and all its descendants, in bytes.
+
+    Resident memory counts shared pages for each process and is cheap; only when that is more than
+    ``enough`` is the proportional share (PSS) asked for, which is exact and slow.
+    """
+    family, waiting = [], [pid]
+    while waiting:
+        one = waiting.pop()
+        family.append(one)
+        waiting.extend(children(one))
+    page = os.sysconf("SC_PAGE_SIZE")
+    resident = 0
+    for one in family:
+        with suppress(OSError, IndexError, ValueError):
+            resident += int(Path(f"/proc/{one}/statm").read_text().split()[1]) * page
+    if resident <= enough:
+        return resident
+    return sum(_proportional(one) for one in family)
+
+
+def _proportional(pid: int) -> int:
+    with suppress(OSError):
+        for line in Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines():
+            if line.startswith("Pss:"):
+                return int(line.split()[1]) * 1024
+    return 0

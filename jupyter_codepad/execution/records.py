@@ -1,0 +1,61 @@
+"""What is written down of runs: by whom, of what, how it went."""
+
+from __future__ import annotations
+
+from sqlalchemy import update
+
+from ..access.tokens import new_id
+from ..errors import NotFound
+from ..storage import Database
+from ..storage.tables import RunRecord, utc_now
+from .models import Run, RunStatus
+from .room_runs import RunAuthor
+
+
+class RunRecords:
+    """The table of runs."""
+
+    def __init__(self, database: Database) -> None:
+        self._db = database
+
+    async def add(
+        self, room_id: str, by: RunAuthor, document: str, cell_id: str | None
+    ) -> RunRecord:
+        """Write down a run that waits."""
+        record = RunRecord(
+            id=new_id(),
+            room_id=room_id,
+            participant_id=by.participant_id,
+            participant_name=by.name,
+            document=document,
+            cell_id=cell_id,
+            status=RunStatus.QUEUED.value,
+            queued_at=utc_now(),
+            message="",
+        )
+        async with self._db.transaction() as tx:
+            tx.add(record)
+        return record
+
+    async def save(self, record: RunRecord) -> None:
+        """Write down how a run stands."""
+        async with self._db.transaction() as tx:
+            await tx.merge(record)
+
+    async def past_run(self, room_id: str, run_id: str) -> Run:
+        """A run that is over. Raises ``NotFound`` for one that is not of this room."""
+        async with self._db.transaction() as tx:
+            record = await tx.get(RunRecord, run_id)
+        if record is None or record.room_id != room_id:
+            raise NotFound("run_not_found", "This room has no such run.")
+        return Run.of(record)
+
+    async def end_all(self, words: str) -> None:
+        """Mark the runs that an earlier process left open as ended, for the reason ``words``."""
+        async with self._db.transaction() as tx:
+            left = RunRecord.status.in_([RunStatus.QUEUED.value, RunStatus.RUNNING.value])
+            await tx.execute(
+                update(RunRecord)
+                .where(left)
+                .values(status=RunStatus.DEAD.value, message=words, ended_at=utc_now())
+            )

@@ -1,0 +1,126 @@
+"""The life of rooms' kernels: when one is started, and when and why it ends."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Iterable
+from logging import Logger
+
+from ..errors import TooMany
+from ..storage.tables import utc_now
+from .kernels import KernelDied, RoomKernel
+from .room_runs import RoomRuns
+from .sandbox import Sandbox
+from .tasks import Tasks
+
+IDLE_CHECK_SECONDS = 10.0
+NOT_USED = "The kernel was ended because it was not used."
+PLACE_NEEDED = "The kernel was ended because other rooms needed its place."
+
+
+class RoomKernels:
+    """Gives each room its kernel, one at a time, and ends those that nobody uses.
+
+    ``rooms``: all rooms that run something or have; ``limit``: kernels that may live at a time;
+    ``idle_seconds``: how long an unused one lives.
+    """
+
+    def __init__(
+        self,
+        *,
+        rooms: Callable[[], Iterable[RoomRuns]],
+        sandbox: Sandbox,
+        log: Logger,
+        tasks: Tasks,
+        limit: int,
+        idle_seconds: float,
+    ) -> None:
+        self._rooms = rooms
+        self._sandbox = sandbox
+        self._log = log
+        self._tasks = tasks
+        self._limit = limit
+        self._idle_seconds = idle_seconds
+
+    def start(self) -> None:
+        """Begin to look for kernels that nobody uses."""
+        self._tasks.add(self._end_idle_kernels())
+
+    @property
+    def has_place(self) -> bool:
+        """Whether one more kernel may be started without ending another."""
+        return len(self._alive) < self._limit
+
+    @property
+    def _alive(self) -> list[RoomRuns]:
+        return [runs for runs in self._rooms() if runs.kernel is not None]
+
+    async def kernel(self, runs: RoomRuns) -> RoomKernel:
+        """The room's kernel, started if it has none that lives.
+
+        Raises ``KernelDied`` when it does not start, ``TooMany`` when there is no place for it.
+        """
+        async with runs.starting:
+            if runs.kernel is not None and runs.kernel.alive:
+                return runs.kernel
+            if runs.kernel is not None:
+                await runs.kernel.shutdown()
+                runs.kernel = None
+            await self._make_place()
+            runs.document.set_kernel("starting")
+            kernel = await self._started(runs)
+            runs.kernel = kernel
+            runs.last_used = utc_now()
+            runs.document.set_kernel("idle")
+            self._tasks.add(self._tell_death(runs, kernel))
+            return kernel
+
+    async def _started(self, runs: RoomRuns) -> RoomKernel:
+        """A kernel that answers, with the room's files."""
+        sandbox = self._sandbox if self._sandbox.status.available else None
+        kernel = RoomKernel(sandbox=sandbox, folder=runs.room.folder, log=self._log)
+        await kernel.start()
+        return kernel
+
+    async def start_ahead(self, runs: RoomRuns) -> None:
+        """Start the room's kernel before anything is run; what prevents it is shown."""
+        try:
+            await self.kernel(runs)
+        except (KernelDied, TooMany) as error:
+            runs.document.set_kernel("dead", str(error))
+
+    async def end(self, runs: RoomRuns) -> bool:
+        """End the room's kernel; waits for one that is just being started. Whether it had one."""
+        async with runs.starting:
+            kernel, runs.kernel = runs.kernel, None
+            if kernel is not None:
+                await kernel.shutdown()
+        return kernel is not None
+
+    async def _make_place(self) -> None:
+        """At the limit, end the kernel that was not used for the longest time."""
+        alive = self._alive
+        if len(alive) < self._limit:
+            return
+        idle = [r for r in alive if r.current is None and not r.queue and not r.starting.locked()]
+        if not idle:
+            words = f"{len(alive)} rooms run code on this server now; try again later."
+            raise TooMany("too_many_kernels", words, 60)
+        longest = min(idle, key=lambda runs: runs.last_used)
+        if await self.end(longest):
+            longest.document.set_kernel("off", PLACE_NEEDED)
+
+    async def _tell_death(self, runs: RoomRuns, kernel: RoomKernel) -> None:
+        await kernel.ended()
+        if runs.kernel is kernel and runs.current is None:
+            runs.document.set_kernel("dead", kernel.death_words)
+
+    async def _end_idle_kernels(self) -> None:
+        while True:
+            await asyncio.sleep(min(IDLE_CHECK_SECONDS, self._idle_seconds))
+            for runs in list(self._rooms()):
+                idle = (utc_now() - runs.last_used).total_seconds()
+                if runs.kernel is None or runs.current is not None or idle < self._idle_seconds:
+                    continue
+                if await self.end(runs):
+                    runs.document.set_kernel("off", NOT_USED)

@@ -32,7 +32,7 @@ from .access.passwords import Passwords
 from .access.rate_limit import RateLimiter
 from .access.tokens import server_secret
 from .execution import handlers as execution_handlers
-from .execution.languages import get_language
+from .execution.languages import get_language, toolchain_folders
 from .execution.manager import RunManager
 from .execution.room_runs import RunRoom
 from .execution.sandbox import Sandbox
@@ -210,6 +210,7 @@ class CodepadApp(CodepadSettings):
             sandbox=Sandbox(
                 log=self.log,
                 hidden=(state, Path(self.server.root_dir), Path(jupyter_runtime_dir())),
+                visible=toolchain_folders(),
                 memory_limit_bytes=self.memory_limit_bytes,
                 process_limit=self.process_limit,
                 disk_limit_bytes=self.disk_limit_bytes,

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+
 from pydantic import BaseModel, Field
 
 from ..access.roles import Permission
@@ -9,7 +11,7 @@ from ..handlers import CodepadHandler, RoomHandler, public, requires, signed_in
 from ..rooms.access import Access
 from ..rooms.handlers import ROOM
 from ..rooms.models import Body
-from .languages import LANGUAGES
+from .languages import LANGUAGES, runnable
 from .models import Run
 from .room_runs import RunAuthor
 
@@ -131,15 +133,16 @@ class LanguagesHandler(CodepadHandler):
 
     @signed_in(summary="Languages of pads", answer=LanguageList)
     async def get(self) -> None:
-        available = bool(self.codepad.sandbox_model()["running_allowed"])
+        allowed = bool(self.codepad.sandbox_model()["running_allowed"])
+        here = await asyncio.to_thread(runnable)
         models = [
             LanguageModel(
                 id=language.id,
                 name=language.name,
                 file_name=language.file_name,
                 editor_mode=language.editor_mode,
-                available=available,
-                notebook=True,
+                available=allowed and language.id in here,
+                notebook=language.notebook,
                 starter_text=language.starter_text,
             )
             for language in LANGUAGES.values()

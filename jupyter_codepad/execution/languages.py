@@ -1,38 +1,49 @@
-"""The languages a pad can be in."""
+"""The languages a pad can be in, and how a kernel of each is started."""
 
 from __future__ import annotations
 
+import io
+import sys
+import zipfile
+from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
 from types import MappingProxyType
 
-from ..errors import Invalid
+from ..errors import Invalid, Unavailable
+from .installed import SYSTEM_PATH, Program, configuration_files, find_program
+from .language_table import ROWS, Language, Toolchain
+from .starts import KernelStart, python_start
+
+LANGUAGES = MappingProxyType({language.id: language for language in ROWS})
+"""All languages by their id."""
+
+HERE = Path(__file__).parent
+ARCHIVE = "toolchain.pyz"
+MAIN = "from toolchain.kernel import main\n\nmain()\n"
+OPTIONS = ("--Application.log_level=ERROR", "--IPKernelApp.quiet=True")
 
 
 @dataclass(frozen=True)
-class Language:
-    """One language: ``editor_mode`` names the editor's grammar, ``kernel_name`` the kernelspec."""
+class Installed:
+    """A toolchain that is on this machine, with where its programs are."""
 
-    id: str
-    name: str
-    file_name: str
-    editor_mode: str
-    kernel_name: str
-    starter_text: str
+    toolchain: Toolchain
+    programs: tuple[Program, ...]
 
+    @property
+    def path(self) -> str:
+        """Where programs are looked for in the sandbox."""
+        own = [str(program.folder) for program in self.programs]
+        folders = [*own, str(Path(sys.executable).parent), *SYSTEM_PATH]
+        outside = [folder for folder in folders if folder not in SYSTEM_PATH]
+        return ":".join(dict.fromkeys([*outside, *SYSTEM_PATH]))
 
-LANGUAGES = MappingProxyType(
-    {
-        "python": Language(
-            id="python",
-            name="Python",
-            file_name="main.py",
-            editor_mode="python",
-            kernel_name="python3",
-            starter_text='print("Hello, room!")\n',
-        )
-    }
-)
-"""All languages by their id."""
+    @property
+    def visible(self) -> list[Path]:
+        """What a sandbox must see besides what it always does."""
+        return [program.visible for program in self.programs if program.visible is not None]
 
 
 def get_language(language_id: str) -> Language:
@@ -44,3 +55,73 @@ def get_language(language_id: str) -> Language:
             "unknown_language", f"“{language_id}” is not a language here. Choose one of: {known}."
         )
     return language
+
+
+def installed(language: Language) -> Installed | None:
+    """The first toolchain of a language all of whose programs are there."""
+    for toolchain in language.toolchains:
+        found = [find_program(name) for name in toolchain.programs]
+        if None not in found:
+            return Installed(toolchain, tuple(one for one in found if one is not None))
+    return None
+
+
+def runnable() -> frozenset[str]:
+    """The ids of the languages whose programs are there."""
+    return frozenset(x.id for x in ROWS if not x.toolchains or installed(x) is not None)
+
+
+def toolchain_folders() -> tuple[Path, ...]:
+    """All that sandboxes must see of this machine's toolchains, besides the system's folders."""
+    found = (installed(language) for language in ROWS)
+    folders = {path for one in found if one is not None for path in one.visible}
+    return (*sorted(folders), *configuration_files())
+
+
+def missing_words(language: Language) -> str:
+    """What to do about a language that cannot be run here."""
+    needed = " or ".join(" and ".join(chain.programs) for chain in language.toolchains)
+    packages = " ".join(language.packages)
+    hint = f" (on Debian: apt-get install {packages})" if packages else ""
+    return f"{language.name} needs {needed}{hint}."
+
+
+def kernel_start(language_id: str) -> KernelStart:
+    """How a kernel of a language is started; looks for its programs, so not on the event loop.
+
+    Raises ``Invalid`` for an unknown language, ``Unavailable`` when its programs are missing.
+    """
+    language = get_language(language_id)
+    if not language.toolchains:
+        return python_start()
+    found = installed(language)
+    if found is None:
+        raise Unavailable("language_unavailable", missing_words(language))
+    return toolchain_start(found)
+
+
+def toolchain_start(found: Installed) -> KernelStart:
+    """The toolchain kernel with the recipe of one toolchain."""
+    helpers = {name: (HERE / "helpers" / name).read_bytes() for name in found.toolchain.helpers}
+    return KernelStart(
+        argv=(sys.executable, f"{{run}}/{ARCHIVE}", "-f", "{connection_file}", *OPTIONS),
+        data={ARCHIVE: archive(), "recipe.json": found.toolchain.recipe.to_json(), **helpers},
+        # A terminal that nothing is drawn on.
+        environment={"PATH": found.path, "TERM": "dumb"},
+    )
+
+
+@cache
+def archive() -> bytes:
+    """The toolchain kernel as one file that Python can run."""
+    made = io.BytesIO()
+    with zipfile.ZipFile(made, "w", zipfile.ZIP_DEFLATED) as file:
+        for path in sorted((HERE / "toolchain").glob("*.py")):
+            file.writestr(f"toolchain/{path.name}", path.read_bytes())
+        file.writestr("__main__.py", MAIN)
+    return made.getvalue()
+
+
+def starters(languages: Iterable[Language] = ROWS) -> frozenset[str]:
+    """Every text that is nobody's work yet."""
+    return frozenset(language.starter_text for language in languages)

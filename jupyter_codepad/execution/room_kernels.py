@@ -6,9 +6,10 @@ import asyncio
 from collections.abc import Callable, Iterable
 from logging import Logger
 
-from ..errors import TooMany
+from ..errors import CodepadError, TooMany
 from ..storage.tables import utc_now
 from .kernels import KernelDied, RoomKernel
+from .languages import kernel_start
 from .room_runs import RoomRuns
 from .sandbox import Sandbox
 from .tasks import Tasks
@@ -78,7 +79,11 @@ class RoomKernels:
     async def _started(self, runs: RoomRuns) -> RoomKernel:
         """A kernel that answers, with the room's files."""
         sandbox = self._sandbox if self._sandbox.status.available else None
-        kernel = RoomKernel(sandbox=sandbox, folder=runs.room.folder, log=self._log)
+        try:
+            start = await asyncio.to_thread(kernel_start, runs.room.language)
+        except CodepadError as error:
+            raise KernelDied(error.message) from error
+        kernel = RoomKernel(sandbox=sandbox, folder=runs.room.folder, log=self._log, start=start)
         await kernel.start()
         return kernel
 

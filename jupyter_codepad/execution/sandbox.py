@@ -100,7 +100,8 @@ class Sandbox:
 
     ``memory_limit_bytes``: of all processes together (the kernel's owner watches it);
     ``process_limit``: processes and threads; ``disk_limit_bytes``: of the room's files in it;
-    ``hidden``: paths that are never visible, even inside something that is.
+    ``hidden``: paths that are never visible, even inside something that is; ``visible``: files and
+    folders that code may read besides the system's and our own Python's.
     """
 
     def __init__(
@@ -112,6 +113,7 @@ class Sandbox:
         disk_limit_bytes: int = 64 * MIB,
         files_limit: int = 200,
         hidden: tuple[Path, ...] = (),
+        visible: tuple[Path, ...] = (),
     ) -> None:
         self._log = log
         self.memory_limit_bytes = memory_limit_bytes
@@ -119,6 +121,7 @@ class Sandbox:
         self.disk_limit_bytes = disk_limit_bytes
         self._files_limit = files_limit
         self._hidden = hidden
+        self._visible = visible
         self._next_uid = 0
         self.status = SandboxStatus(False, "none", "The sandbox has not been tested yet.")
 
@@ -207,10 +210,11 @@ class Sandbox:
         return [*parts, "--unshare-user", "--disable-userns", "--uid", "1000", "--gid", "1000"]
 
     def _filesystem(self) -> list[str]:
-        visible = [Path("/usr"), *interpreter_folders()]
+        visible = [Path("/usr"), *interpreter_folders(), *self._visible]
         # bubblewrap makes missing parents for root only; the kernel is somebody else.
         parents = {Path("/etc"), Path(HOME), Path(RUN)}.union(*(path.parents for path in visible))
         parents |= {Path(HOME).parent, Path(RUN).parent}
+        parents |= {Path("/etc", name).parent for name in ETC_FILES}
         # The interpreter may live below /tmp: that has to be there before it is bound.
         parts = ["--perms", "0777", "--size", str(self.disk_limit_bytes), "--tmpfs", "/tmp"]  # noqa: S108
         for path in sorted(parents - {Path("/"), Path("/tmp")}):  # noqa: S108

@@ -1,0 +1,20 @@
+// What Node.js gives every program. Its real types are an npm package that is not here.
+declare module '*';
+declare var console: any;
+declare var process: any;
+declare var require: any;
+declare var module: any;
+declare var exports: any;
+declare var __dirname: string;
+declare var __filename: string;
+declare var Buffer: any;
+declare var URL: any;
+declare var TextEncoder: any;
+declare var TextDecoder: any;
+declare var structuredClone: any;
+declare function setTimeout(run: (...args: any[]) => void, milliseconds?: number, ...args: any[]): any;
+declare function setInterval(run: (...args: any[]) => void, milliseconds?: number, ...args: any[]): any;
+declare function setImmediate(run: (...args: any[]) => void, ...args: any[]): any;
+declare function clearTimeout(timer: any): void;
+declare function clearInterval(timer: any): void;
+declare function queueMicrotask(run: () => void): void;

@@ -32,8 +32,13 @@ from .access.passwords import Passwords
 from .access.rate_limit import RateLimiter
 from .access.tokens import server_secret
 from .execution import handlers as execution_handlers
-from .execution.languages import get_language, toolchain_folders
+from .execution import language_handlers
+from .execution.kernelspecs import spec_folders
+from .execution.languages import toolchain_folders
 from .execution.manager import RunManager
+from .execution.offer import LanguageOffer
+from .execution.pad_languages import PadLanguages
+from .execution.preludes import preludes_folder
 from .execution.room_runs import RunRoom
 from .execution.sandbox import Sandbox
 from .handlers import NotFoundHandler
@@ -72,6 +77,7 @@ API_ROUTES: list[Route] = [
     *room_handlers.ROUTES,
     *people_handlers.ROUTES,
     *execution_handlers.ROUTES,
+    *language_handlers.ROUTES,
     *pages.ROUTES,
     *lobby.ROUTES,
     *sync_handlers.ROUTES,
@@ -110,6 +116,8 @@ class CodepadApp(CodepadSettings):
     clock: RoomClock
     documents: DocumentManager
     runs: RunManager
+    languages: LanguageOffer
+    pad_languages: PadLanguages
     when_started: Callable[[], Awaitable[None]] | None = None
 
     # -- what handlers ask -----------------------------------------------------------------------
@@ -204,18 +212,19 @@ class CodepadApp(CodepadSettings):
             active=self.note_activity,
             told=self._conflict_changed,
         )
+        sandbox, preludes = self.make_sandbox(state, Path(self.server.root_dir))
+        self.languages = LanguageOffer(
+            sandbox=sandbox,
+            allowed=lambda: self.runs.running_allowed,
+            kernelspecs=self.kernelspecs,
+            preludes=preludes,
+            log=self.log,
+        )
         self.runs = RunManager(
             database=self.database,
             documents=self.documents,
-            sandbox=Sandbox(
-                log=self.log,
-                hidden=(state, Path(self.server.root_dir), Path(jupyter_runtime_dir())),
-                visible=toolchain_folders(),
-                memory_limit_bytes=self.memory_limit_bytes,
-                process_limit=self.process_limit,
-                disk_limit_bytes=self.disk_limit_bytes,
-                files_limit=self.files_per_room_limit,
-            ),
+            sandbox=sandbox,
+            start_of=self.languages.kernel_start,
             log=self.log,
             allow_unsandboxed=self.allow_unsandboxed,
             output_limit_bytes=self.output_limit_bytes,
@@ -226,9 +235,31 @@ class CodepadApp(CodepadSettings):
             kernel_idle_seconds=self.kernel_idle_seconds,
             warm_kernels=self.warm_kernels,
         )
+        self.pad_languages = PadLanguages(
+            offer=self.languages,
+            rooms=self.rooms,
+            folders=self.folders,
+            pads=self.documents,
+            end_kernel=self.runs.close_room,
+        )
         self.started = asyncio.Event()
         self.rooms.room_ended = self._room_ended
         self.rooms.room_deleted = self.documents.forget_room
+
+    def make_sandbox(self, *hidden: Path) -> tuple[Sandbox, Path | None]:
+        """What code of rooms runs in, not tested yet, and the folder of headers that it sees."""
+        preludes = preludes_folder()
+        visible = [*toolchain_folders(), *spec_folders(self.kernelspecs)]
+        sandbox = Sandbox(
+            log=self.log,
+            hidden=(*hidden, Path(jupyter_runtime_dir())),
+            visible=(*visible, *filter(None, (preludes,))),
+            memory_limit_bytes=self.memory_limit_bytes,
+            process_limit=self.process_limit,
+            disk_limit_bytes=self.disk_limit_bytes,
+            files_limit=self.files_per_room_limit,
+        )
+        return sandbox, preludes
 
     def _build_rooms(self, state: Path) -> None:
         guests = GuestSessionManager()
@@ -272,7 +303,7 @@ class CodepadApp(CodepadSettings):
             news=self.news,
             guests=guests,
             audit=audit,
-            starter=_starter,
+            starter=self._starter,
             ttl_hours=self.room_ttl_hours,
             ttl_limit_hours=self.room_ttl_limit_hours,
             rooms_per_owner_limit=self.rooms_per_owner_limit,
@@ -286,6 +317,10 @@ class CodepadApp(CodepadSettings):
             retention_days=self.retention_days,
             retention_deletes_files=self.retention_deletes_files,
         )
+
+    def _starter(self, language_id: str) -> tuple[str, str, str]:
+        language = self.languages.runnable(language_id)
+        return language.file_name, language.starter_text, language.kernel_name
 
     def _emit_activity(self, data: dict[str, Any]) -> None:
         self._events.emit(schema_id=ACTIVITY_SCHEMA, data=data)
@@ -306,6 +341,7 @@ class CodepadApp(CodepadSettings):
         await self.news.start()
         await self.clock.start()
         await self.runs.start()
+        self.languages.start()
         self._take_over_collaboration(serverapp.web_app)
         for rule in _all_rules(serverapp.web_app.default_router):
             rule.target = prompt(rule.target) or rule.target
@@ -337,6 +373,7 @@ class CodepadApp(CodepadSettings):
 
     async def stop_extension(self) -> None:
         """Write everything down and leave no process behind."""
+        await self.languages.stop()
         await self.runs.stop()
         await self.documents.stop()
         await self.news.stop()
@@ -379,11 +416,6 @@ class CodepadApp(CodepadSettings):
             client.tell_conflict()
         data = {"path": document.path, "open": document.conflicts.first is not None}
         self._events.emit(schema_id=CONFLICT_SCHEMA, data=data)
-
-
-def _starter(language_id: str) -> tuple[str, str, str]:
-    language = get_language(language_id)
-    return language.file_name, language.starter_text, language.kernel_name
 
 
 def _all_rules(router: RuleRouter) -> list[Rule]:

@@ -32,7 +32,8 @@ def parser() -> argparse.ArgumentParser:
         prog="jupyter codepad",
         description="Start a Jupyter server, make a room in it and print two links: one for you "
         "(JupyterLab) and one for the person you invite (any browser, no account).",
-        epilog="All other options are handed to the Jupyter server, for example "
+        epilog="`jupyter codepad doctor` says what this machine can run. "
+        "All other options are handed to the Jupyter server, for example "
         "--CodepadApp.room_ttl_hours=2 or --ServerApp.base_url=/jupyter/.",
     )
     made.add_argument("--version", action="version", version=__version__)
@@ -122,7 +123,12 @@ async def open_room(codepad: CodepadApp, options: argparse.Namespace) -> None:
 
 def main(argv: list[str] | None = None) -> None:
     """Entry point of ``jupyter codepad``."""
-    options, rest = parser().parse_known_args(argv)
+    arguments = sys.argv[1:] if argv is None else argv
+    if arguments[:1] == ["doctor"]:
+        from . import doctor  # noqa: PLC0415 - slow to load, not for --help
+
+        sys.exit(doctor.main(arguments[1:]))
+    options, rest = parser().parse_known_args(arguments)
     from jupyterlab.labapp import LabApp  # noqa: PLC0415 - slow to load, not for --help
 
     server: ServerApp = LabApp.initialize_server(argv=server_arguments(options, rest))

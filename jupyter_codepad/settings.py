@@ -189,6 +189,12 @@ class CodepadSettings(ExtensionApp):
         help="Run the code of rooms without a sandbox where none works. Everybody in a room can "
         "then do all that this server's user can do. Only for machines that hold nothing else.",
     )
+    kernelspecs = List(
+        Unicode(),
+        config=True,
+        help="Names of installed kernelspecs (`jupyter kernelspec list`) that are offered as "
+        "languages of pads and notebooks too, as `kernel:<name>`. They run in the sandbox.",
+    )
     memory_limit_bytes = Integer(
         512 * MIB, config=True, help="Memory of all processes of a room's kernel, in bytes."
     )

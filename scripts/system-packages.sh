@@ -23,10 +23,28 @@ any_command() {
   return 1
 }
 
+# The languages that the tests insist on, and some that they run where they are.
+languages() { # languages <what to call>
+  "$1" gcc 'no pads in C' any_command gcc
+  "$1" libc6-dev 'no pads in C' test -e /usr/include/stdio.h
+  "$1" g++ 'no pads in C++' any_command g++
+  "$1" default-jdk-headless 'no pads in Java' eval 'any_command javac && any_command java'
+  "$1" nodejs 'no pads in JavaScript' any_command node
+  "$1" node-typescript 'no pads in TypeScript' any_command tsc esbuild
+  "$1" golang-go 'no pads in Go' any_command go
+  "$1" ruby 'no pads in Ruby' any_command ruby
+  "$1" php-cli 'no pads in PHP' any_command php
+  "$1" perl 'no pads in Perl' any_command perl
+  "$1" lua5.4 'no pads in Lua' any_command lua5.4 lua5.3 lua luajit
+  "$1" r-base-core 'no pads in R' any_command R
+  "$1" tcl 'no pads in Tcl' any_command tclsh
+}
+
 look() {
   missing=() without=()
   need bubblewrap 'rooms cannot run code' any_command bwrap
   if [ "$purpose" = test ]; then
+    languages need
     need chromium 'no browser tests (or set CHROMIUM to a browser)' \
       any_command "${CHROMIUM:-chromium}" chromium-browser google-chrome
     need postgresql 'no tests against PostgreSQL' \
@@ -35,6 +53,18 @@ look() {
       any_command redis-server valkey-server
   fi
 }
+
+suggest() { # suggest <package> <what is off without it> <command that succeeds when it is there>...
+  local package=$1
+  shift 2
+  "$@" >/dev/null 2>&1 || suggestions+=("$package")
+}
+
+if [ "$purpose" = run ]; then
+  suggestions=()
+  languages suggest
+  [ ${#suggestions[@]} -eq 0 ] || echo "For pads in more languages install: ${suggestions[*]}"
+fi
 
 look
 [ ${#missing[@]} -eq 0 ] && exit 0

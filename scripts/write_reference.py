@@ -1,7 +1,7 @@
 """Write the pages of docs/reference that are made from the code.
 
 configuration.md is made from the traits, permissions.md from the roles, rest-api.md from the
-OpenAPI description. A test holds all three to the code.
+OpenAPI description, languages.md from their table. A test holds all of them to the code.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from jupyter_codepad import __version__
 from jupyter_codepad.access.rate_limit import DEFAULT_LIMITS
 from jupyter_codepad.access.roles import RESTRICTABLE, Permission, Role
 from jupyter_codepad.app import API_ROUTES
+from jupyter_codepad.execution.languages import LANGUAGES
 from jupyter_codepad.openapi import describe
 from jupyter_codepad.settings import CodepadSettings
 
@@ -34,6 +35,11 @@ PERMISSIONS = """
 A participant has one role in a room, and the role decides what they may do. The person who opened
 the room is its host; a link gives one of the other roles to everybody who comes by it. The server
 asks this table at every request and for every message on a document's socket.
+"""
+
+LANGUAGES_WORDS = """
+What a pad can be in. Where there are several programs, the first that are installed are used. See
+[Choose and add languages](../how-to/languages.md).
 """
 
 REST = """
@@ -93,6 +99,22 @@ def permissions() -> Iterator[str]:
     yield f"\nWhat nobody can do in a room that has ended: {ended}."
     early = ", ".join(role.value for role in Role if role.prepares)
     yield f"\nWho is let in before a room is open: {early}."
+
+
+def languages() -> Iterator[str]:
+    """The table of languages."""
+    yield from ("# Languages", "", MADE, LANGUAGES_WORDS)
+    yield "| Language | Id | File | Programs | On Debian | |"
+    yield "| --- | --- | --- | --- | --- | --- |"
+    for language in LANGUAGES.values():
+        chains = [" and ".join(f"`{p}`" for p in x.programs) for x in language.toolchains]
+        programs = " or ".join(filter(None, chains)) or "the server's own Python"
+        packages = f"`{' '.join(language.packages)}`" if language.packages else ""
+        notebook = "notebooks too" if language.notebook else ""
+        yield (
+            f"| {language.name} | `{language.id}` | `{language.file_name}` | {programs} "
+            f"| {packages} | {notebook} |"
+        )
 
 
 def rest_api() -> Iterator[str]:
@@ -170,6 +192,7 @@ PAGES = {
     "configuration.md": configuration,
     "permissions.md": permissions,
     "rest-api.md": rest_api,
+    "languages.md": languages,
 }
 
 

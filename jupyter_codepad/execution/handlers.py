@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import asyncio
-
 from pydantic import BaseModel, Field
 
 from ..access.roles import Permission
-from ..handlers import CodepadHandler, RoomHandler, public, requires, signed_in
+from ..handlers import CodepadHandler, RoomHandler, public, requires
 from ..rooms.access import Access
 from ..rooms.handlers import ROOM
 from ..rooms.models import Body
-from .languages import LANGUAGES, runnable
 from .models import Run
 from .room_runs import RunAuthor
 
@@ -44,24 +41,6 @@ class HealthModel(BaseModel):
     status: str
     version: str | None = None
     sandbox: SandboxModel | None = None
-
-
-class LanguageModel(BaseModel):
-    """A language a pad can be in."""
-
-    id: str
-    name: str
-    file_name: str
-    editor_mode: str
-    available: bool
-    notebook: bool
-    starter_text: str
-
-
-class LanguageList(BaseModel):
-    """All languages this server knows."""
-
-    languages: list[LanguageModel]
 
 
 def run_author(access: Access) -> RunAuthor:
@@ -128,33 +107,10 @@ class HealthHandler(CodepadHandler):
         self.answer(HealthModel(status="ok", version=codepad.version, sandbox=sandbox))
 
 
-class LanguagesHandler(CodepadHandler):
-    """``languages``: what a pad can be."""
-
-    @signed_in(summary="Languages of pads", answer=LanguageList)
-    async def get(self) -> None:
-        allowed = bool(self.codepad.sandbox_model()["running_allowed"])
-        here = await asyncio.to_thread(runnable)
-        models = [
-            LanguageModel(
-                id=language.id,
-                name=language.name,
-                file_name=language.file_name,
-                editor_mode=language.editor_mode,
-                available=allowed and language.id in here,
-                notebook=language.notebook,
-                starter_text=language.starter_text,
-            )
-            for language in LANGUAGES.values()
-        ]
-        self.answer(LanguageList(languages=models))
-
-
 RUN = r"(?P<run_id>[A-Za-z0-9_-]{12})"
 ROUTES = [
     (rf"api/rooms/{ROOM}/runs", RunsHandler),
     (rf"api/rooms/{ROOM}/runs/{RUN}/interrupt", InterruptHandler),
     (rf"api/rooms/{ROOM}/kernel/restart", RestartHandler),
     (r"api/health", HealthHandler),
-    (r"api/languages", LanguagesHandler),
 ]

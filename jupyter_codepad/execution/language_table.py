@@ -16,13 +16,14 @@ class Toolchain:
     """One way to run programs of a language, where all its ``programs`` are installed.
 
     ``version``: the command that prints one; ``helpers``: files of ours that the recipe needs in
-    ``{tools}``.
+    ``{tools}``; ``prelude``: headers that are worth being read once for all programs.
     """
 
     programs: tuple[str, ...]
     version: tuple[str, ...]
     recipe: Recipe
     helpers: tuple[str, ...] = ()
+    prelude: str = ""
 
 
 @dataclass(frozen=True)
@@ -95,17 +96,17 @@ ROWS: tuple[Language, ...] = (
             Toolchain(
                 programs=("node",),
                 version=("node", "--version"),
-                recipe=Recipe("main.js", run=(*NODE, "{main}"), terminal=False),
+                recipe=Recipe("main.js", run=(*NODE, "{main}"), terminal="input"),
             ),
             Toolchain(
                 programs=("deno",),
                 version=("deno", "--version"),
-                recipe=Recipe("main.js", run=("deno", "run", "-A", "{main}"), terminal=False),
+                recipe=Recipe("main.js", run=("deno", "run", "-A", "{main}"), terminal="input"),
             ),
             Toolchain(
                 programs=("bun",),
                 version=("bun", "--version"),
-                recipe=Recipe("main.js", run=("bun", "run", "{main}"), terminal=False),
+                recipe=Recipe("main.js", run=("bun", "run", "{main}"), terminal="input"),
             ),
         ),
     ),
@@ -122,7 +123,7 @@ ROWS: tuple[Language, ...] = (
                     compile=("tsc", *TSC, "--outDir", "{out}", "{tools}/ambient.d.ts", "{main}"),
                     run=(*NODE, "{out}/{base}.js"),
                     suffixes=(".ts", ".json"),
-                    terminal=False,
+                    terminal="input",
                 ),
             ),
             Toolchain(
@@ -134,18 +135,18 @@ ROWS: tuple[Language, ...] = (
                     + ("--sourcemap=inline", "--log-level=warning", "--outfile={out}/{base}.js"),
                     run=(*NODE, "{out}/{base}.js"),
                     suffixes=(".ts", ".js", ".json"),
-                    terminal=False,
+                    terminal="input",
                 ),
             ),
             Toolchain(
                 programs=("deno",),
                 version=("deno", "--version"),
-                recipe=Recipe("main.ts", run=("deno", "run", "-A", "{main}"), terminal=False),
+                recipe=Recipe("main.ts", run=("deno", "run", "-A", "{main}"), terminal="input"),
             ),
             Toolchain(
                 programs=("bun",),
                 version=("bun", "--version"),
-                recipe=Recipe("main.ts", run=("bun", "run", "{main}"), terminal=False),
+                recipe=Recipe("main.ts", run=("bun", "run", "{main}"), terminal="input"),
             ),
         ),
     ),
@@ -173,6 +174,7 @@ ROWS: tuple[Language, ...] = (
             Toolchain(
                 programs=("g++",),
                 version=("g++", "--version"),
+                prelude="#include <bits/stdc++.h>\n",
                 recipe=Recipe(
                     "main.cpp",
                     compile=("g++", "-std=gnu++20", "-O1", "-Wall", "-pthread", "{prelude}")
@@ -258,7 +260,6 @@ ROWS: tuple[Language, ...] = (
                     "main.php",
                     run=("php", "-d", "display_errors=stderr", "-d", "log_errors=0")
                     + ("-d", "memory_limit=256M", "{main}"),
-                    terminal=False,
                 ),
             ),
         ),
@@ -304,7 +305,7 @@ ROWS: tuple[Language, ...] = (
                 recipe=Recipe(
                     "main.sql",
                     run=("{python}", "-I", "{tools}/run_sql.py", "{main}"),
-                    terminal=False,
+                    terminal="none",
                 ),
             ),
         ),
@@ -320,14 +321,14 @@ ROWS: tuple[Language, ...] = (
                     "main.R",
                     run=("R", "--interactive", "--no-readline", "--no-echo", "--no-save")
                     + ("--no-restore", "--no-site-file", "--no-environ", "--args", "{main}"),
-                    environment={"R_PROFILE_USER": "{tools}/run.R", "R_DEFAULT_PACKAGES": ""},
-                    terminal=False,
+                    environment={"R_PROFILE_USER": "{tools}/run.R"},
                 ),
             ),
         ),
     ),
     Language(
-        *("csharp", "C#", "Program.cs", "csharp", "//", 4, ("mono-mcs", "mono-runtime")),
+        *("csharp", "C#", "Program.cs", "csharp", "//", 4),
+        ("mono-mcs", "libmono-system-core4.0-cil"),
         toolchains=(
             Toolchain(
                 programs=("mcs", "mono"),
@@ -340,7 +341,7 @@ ROWS: tuple[Language, ...] = (
                     sources=(".cs",),
                     entry=r"\bstatic\s+(?:async\s+)?(?:void|int|Task\S*)\s+Main\s*\(",
                     environment={"MONO_GC_PARAMS": "max-heap-size=256m"},
-                    terminal=False,
+                    terminal="none",
                     noise=r"Compilation (?:failed|succeeded)",
                 ),
             ),

@@ -66,11 +66,6 @@ def installed(language: Language) -> Installed | None:
     return None
 
 
-def runnable() -> frozenset[str]:
-    """The ids of the languages whose programs are there."""
-    return frozenset(x.id for x in ROWS if not x.toolchains or installed(x) is not None)
-
-
 def toolchain_folders() -> tuple[Path, ...]:
     """All that sandboxes must see of this machine's toolchains, besides the system's folders."""
     found = (installed(language) for language in ROWS)

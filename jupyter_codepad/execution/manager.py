@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from logging import Logger
 
 from ..errors import Conflict, TooMany, Unavailable
@@ -13,6 +14,7 @@ from .records import RunRecords
 from .room_kernels import RoomKernels
 from .room_runs import Documents, Job, RoomRuns, RunAuthor, RunRoom
 from .sandbox import Sandbox, SandboxStatus
+from .starts import KernelStart
 from .tasks import Tasks
 from .worker import RunWorker
 
@@ -39,6 +41,7 @@ class RunManager:
         database: Database,
         documents: Documents,
         sandbox: Sandbox,
+        start_of: Callable[[str], KernelStart],
         log: Logger,
         allow_unsandboxed: bool,
         output_limit_bytes: int,
@@ -62,6 +65,7 @@ class RunManager:
         self._kernels = RoomKernels(
             rooms=self._rooms.values,
             sandbox=sandbox,
+            start_of=start_of,
             log=log,
             tasks=self._tasks,
             limit=kernels_limit,
@@ -147,11 +151,11 @@ class RunManager:
         if self._warm and self.running_allowed and self._kernels.has_place:
             self._tasks.add(self._warm_up(room))
 
-    async def close_room(self, room_id: str) -> None:
-        """End the kernel of a room and all of its runs."""
+    async def close_room(self, room_id: str, words: str = "The room was closed.") -> None:
+        """End the kernel of a room and all of its runs, for the reason ``words``."""
         runs = self._rooms.pop(room_id, None)
         if runs is not None:
-            await self._worker.clear(runs, "The room was closed.")
+            await self._worker.clear(runs, words)
             runs.document.set_kernel("off")
 
     # -- inside -----------------------------------------------------------------------------------

@@ -9,9 +9,9 @@ from logging import Logger
 from ..errors import CodepadError, TooMany
 from ..storage.tables import utc_now
 from .kernels import KernelDied, RoomKernel
-from .languages import kernel_start
 from .room_runs import RoomRuns
 from .sandbox import Sandbox
+from .starts import KernelStart
 from .tasks import Tasks
 
 IDLE_CHECK_SECONDS = 10.0
@@ -23,7 +23,8 @@ class RoomKernels:
     """Gives each room its kernel, one at a time, and ends those that nobody uses.
 
     ``rooms``: all rooms that run something or have; ``limit``: kernels that may live at a time;
-    ``idle_seconds``: how long an unused one lives.
+    ``start_of``: how the kernel of a language is started, called in a thread; ``idle_seconds``: how
+    long an unused one lives.
     """
 
     def __init__(
@@ -31,6 +32,7 @@ class RoomKernels:
         *,
         rooms: Callable[[], Iterable[RoomRuns]],
         sandbox: Sandbox,
+        start_of: Callable[[str], KernelStart],
         log: Logger,
         tasks: Tasks,
         limit: int,
@@ -38,6 +40,7 @@ class RoomKernels:
     ) -> None:
         self._rooms = rooms
         self._sandbox = sandbox
+        self._start_of = start_of
         self._log = log
         self._tasks = tasks
         self._limit = limit
@@ -80,7 +83,7 @@ class RoomKernels:
         """A kernel that answers, with the room's files."""
         sandbox = self._sandbox if self._sandbox.status.available else None
         try:
-            start = await asyncio.to_thread(kernel_start, runs.room.language)
+            start = await asyncio.to_thread(self._start_of, runs.room.language)
         except CodepadError as error:
             raise KernelDied(error.message) from error
         kernel = RoomKernel(sandbox=sandbox, folder=runs.room.folder, log=self._log, start=start)

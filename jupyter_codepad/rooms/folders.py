@@ -191,6 +191,26 @@ class RoomFolders:
         await self._save({"type": pad_type, "format": form, "content": content}, path)
         return path
 
+    async def rename(self, path: str, to: str) -> None:
+        """Give a file another name, by which its id follows it.
+
+        Raises ``Conflict`` when there is such a file already, or the file cannot be renamed.
+        """
+        self.require_regular(path)
+        name = PurePosixPath(to).name
+        if await ensure_async(self._contents.exists(to)):
+            raise Conflict("file_exists", f"There is a file “{name}” already. Rename it first.")
+        ids = self._file_ids()
+        if ids.get_id(to) is not None:
+            ids.delete(to)  # of a file that is gone
+        try:
+            await ensure_async(self._contents.rename(path, to))
+        except HTTPError as error:
+            words = error.log_message or "the server gave no reason"
+            raise Conflict("file_not_renamed", f"“{path}” stays: {words}") from error
+        # The file id service hears of it later, and then finds it done.
+        ids.move(path, to)
+
     async def _save(self, model: dict[str, Any], path: str) -> None:
         try:
             await ensure_async(self._contents.save(model, path))

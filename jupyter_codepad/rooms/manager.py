@@ -123,6 +123,8 @@ class RoomManager:
         self._folders.check_size(text)
         if wish.pad_type == "file":
             return file_name, "file", text
+        if not kernel_name:
+            raise Invalid("no_notebook", "A notebook cannot be in this language.")
         name = PurePosixPath(file_name).stem + NOTEBOOK_SUFFIX
         return name, "notebook", notebook(text.rstrip("\n"), kernel_name, wish.language)
 
@@ -222,6 +224,19 @@ class RoomManager:
         if "opens_at" in patch.model_fields_set:
             room.opens_at = self._opening(patch.opens_at, room.expires_at)
             room.prepared = room.prepared or room.opens_at is not None
+
+    async def set_language(self, access: Access, language: str, pad_path: str) -> Access:
+        """Note what a room's pad is in now, and how its file is called; tell everybody."""
+        async with self._db.transaction() as tx:
+            room = await tx.get(RoomRecord, access.room.id)
+            if room is None:
+                raise no_room()
+            if room.language != language:
+                kind = ActivityKind.ROOM_CHANGED
+                self._audit.note(tx, room.id, kind, actor=access.actor, language=language)
+            room.language, room.pad_path = language, pad_path
+        await self._news.apply(room.id, what=(News.ROOM,))
+        return Access(room, access.participant)
 
     def _note_change(
         self,

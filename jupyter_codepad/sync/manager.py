@@ -15,6 +15,7 @@ from tornado.web import HTTPError
 from ..errors import Conflict, NotFound, Unavailable
 from ..rooms.manager import RoomManager
 from ..storage.tables import RoomRecord
+from . import pads
 from .content import built
 from .document_room import DocumentRoom
 from .files import Files
@@ -354,6 +355,14 @@ class DocumentManager:
         if cell_id is None:
             return str(document.get())
         return str(self._cell(document, cell_id)["source"])
+
+    async def move_pad(self, room: RoomRecord, rename: Callable[[], Awaitable[None]]) -> None:
+        """Rename a pad's file while nothing writes it, and tell who has it open."""
+        await pads.move(self.live_document(pad_key(room)), rename)
+
+    async def change_pad(self, room: RoomRecord, changed: Callable[[Any], Any]) -> None:
+        """Turn a pad into what ``changed`` makes of it. Raises as ``open_pad`` does."""
+        pads.change(await self.open_pad(room), changed)
 
     async def notebook_cell(self, room_id: str, cell_id: str) -> Map[Any]:
         """The shared cell with this id. Raises ``NotFound`` when the notebook has none."""

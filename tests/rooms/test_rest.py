@@ -289,6 +289,8 @@ async def test_the_api_description_holds(server: JupyterServer) -> None:  # noqa
     added = await check("POST", "/rooms/{room_id}/participants", colleague, **here)
     await check("PATCH", "/rooms/{room_id}/me", {"hand_raised": True}, **here)
     await check("POST", "/rooms/{room_id}/latency", {"milliseconds": [1.5, 20]}, **here)
+    await check("GET", "/rooms/{room_id}/languages", **here)
+    await check("POST", "/rooms/{room_id}/language", {"language": "bash"}, **here)
     await check("GET", "/rooms/{room_id}/conflict", **here)
     choice = {"id": "none", "keep": "mine"}
     await check("POST", "/rooms/{room_id}/conflict", choice, refused=True, **here)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+import signal
 import sqlite3
 import sys
 from collections.abc import Iterator
@@ -28,8 +30,9 @@ def statements(script: str) -> Iterator[tuple[int, str]]:
 
 
 def leading_lines(text: str) -> int:
-    """How many empty lines a text begins with."""
-    return text[: len(text) - len(text.lstrip())].count("\n")
+    """How many lines without a word of SQL a text begins with."""
+    start = re.match(r"(?:\s|--[^\n]*(?:\n|$))*", text)
+    return start[0].count("\n") if start else 0
 
 
 def cell(value: object) -> str:
@@ -60,6 +63,7 @@ def table(names: list[str], rows: list[tuple[object, ...]]) -> str:
 
 def run(path: str) -> int:
     """Run a script; the exit status."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)  # SQLite itself heeds nothing
     connection = sqlite3.connect(":memory:", isolation_level=None)
     connection.execute("PRAGMA foreign_keys = ON")
     shown = 0

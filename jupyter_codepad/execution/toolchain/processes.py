@@ -11,6 +11,8 @@ from pathlib import Path
 
 PR_SET_CHILD_SUBREAPER = 36
 END_SECONDS = 5.0
+PRIVATE_RUN = "/run/codepad"
+"""So the run folder is called in a sandbox with a file system, and processes, of its own."""
 RESET = (signal.SIGINT, signal.SIGPIPE, signal.SIGQUIT, signal.SIGTERM, signal.SIGHUP)
 
 
@@ -20,7 +22,7 @@ def adopt_orphans() -> None:
 
 
 class Process:
-    """A child of ours."""
+    """A child of ours; there is one at a time, and what it leaves behind."""
 
     def __init__(self, pid: int) -> None:
         self.pid = pid
@@ -28,10 +30,12 @@ class Process:
         """The exit status, or minus the number of the signal that ended it."""
 
     def poll(self) -> int | None:
-        """Its status, None while it runs."""
-        if self.status is None:
-            pid, status = os.waitpid(self.pid, os.WNOHANG)
-            if pid:
+        """Its status, None while it runs; orphans that have died meanwhile are buried."""
+        while self.status is None:
+            pid, status = os.waitpid(-1, os.WNOHANG)
+            if pid == 0:
+                break
+            if pid == self.pid:
                 self.status = os.waitstatus_to_exitcode(status)
         return self.status
 
@@ -85,13 +89,19 @@ def end_everything() -> None:
     """Kill all that runs below this process, and what becomes an orphan meanwhile."""
     deadline = time.monotonic() + END_SECONDS
     while time.monotonic() < deadline:
-        left = descendants()
+        left = descendants() or unseen()
         for pid in left:
             with suppress(ProcessLookupError, PermissionError):
                 os.kill(pid, signal.SIGKILL)
-        if not _reap() and not left:
+        if not _reap() and left in ([], [-1]):
             return
         time.sleep(0.001)
+
+
+def unseen() -> list[int]:
+    """Where there is no /proc: whoever else is in this sandbox, if it has processes of its own."""
+    alone = os.getppid() == 1 and os.environ.get("CODEPAD_RUN") == PRIVATE_RUN
+    return [-1] if alone and not os.path.isdir("/proc/self") else []
 
 
 def _reap() -> bool:

@@ -12,7 +12,7 @@ import tempfile
 import termios
 import time
 from contextlib import suppress
-from typing import Any, Protocol
+from typing import Any, Literal, Protocol
 
 import zmq
 
@@ -29,6 +29,7 @@ INSIST_SECONDS = 2.5
 """How long a program may ignore an interrupt."""
 LINE_LIMIT = 4000
 """Longer lines do not fit into a terminal that gathers lines (N_TTY_BUF_SIZE, 4096)."""
+Terminal = Literal["both", "input", "none"]
 END_OF_FILE = "\x04"
 INPUT, OUTPUT, LOCAL = 0, 1, 3
 WINDOW = 24, 80
@@ -64,8 +65,8 @@ class Program:
     """Runs ``argv`` and returns how it ended.
 
     ``given``: the input as a whole, then its end; None: whoever looks at the console is asked.
-    ``terminal``: whether input and output are a terminal, so that C libraries and others print
-    without delay; stderr is a pipe always.
+    ``terminal``: what is a terminal, so that C libraries and others print without delay; stderr is
+    a pipe always.
     """
 
     def __init__(
@@ -75,7 +76,7 @@ class Program:
         console: Console,
         *,
         given: str | None,
-        terminal: bool,
+        terminal: Terminal,
     ) -> None:
         self._argv = argv
         self._environment = environment
@@ -103,8 +104,6 @@ class Program:
             streams = self._open()
             process = spawn(self._argv, self._environment, streams)
             watch = InputWatch(self._theirs[0], process.pid)
-            if not self._terminal:  # else the end of its output would never be seen
-                self._close_theirs(keep_first=self._given is None)
             status = self._attend(process, watch)
             process.signal(signal.SIGKILL)
             end_everything()
@@ -122,20 +121,16 @@ class Program:
 
     def _open(self) -> tuple[int, int, int]:
         """Make what the program gets as stdin, stdout, stderr; ``_theirs[0]`` is its input."""
-        err = os.pipe()
-        try:
-            out = self._open_terminal() if self._terminal else os.pipe()
-        except OSError:  # there are no terminals here
-            out = os.pipe()
-        self._terminal = self._tty >= 0
+        err, terminal = os.pipe(), self._open_terminal()
+        out = terminal if terminal and self._terminal == "both" else os.pipe()
         if self._given is not None:
             stdin = self._given_file()
-        elif self._terminal:
-            stdin, self._input = out[1], out[0]
+        elif terminal:
+            self._input, stdin = terminal
         else:
             stdin, self._input = os.pipe()
-        self._ours = [out[0], err[0]] + ([self._input] if self._input not in (-1, out[0]) else [])
-        self._theirs = [stdin, *{out[1], err[1]} - {stdin}]
+        self._ours = sorted({out[0], err[0], self._input, *(terminal or ())[:1]} - {-1})
+        self._theirs = [stdin, *{out[1], err[1], *(terminal or ())[1:]} - {stdin}]
         for descriptor in self._ours:
             os.set_blocking(descriptor, False)
         self._output = {out[0]: "stdout", err[0]: "stderr"}
@@ -146,8 +141,14 @@ class Program:
         self._size = 0
         return stdin, out[1], err[1]
 
-    def _open_terminal(self) -> tuple[int, int]:
-        ours, theirs = os.openpty()
+    def _open_terminal(self) -> tuple[int, int] | None:
+        """A terminal, our end first; None if none is wanted, or there are none here."""
+        if self._terminal == "none":
+            return None
+        try:
+            ours, theirs = os.openpty()
+        except OSError:
+            return None
         settings = termios.tcgetattr(theirs)
         settings[INPUT] &= ~(termios.ICRNL | termios.IXON)
         settings[OUTPUT] &= ~termios.OPOST  # a newline stays one
@@ -166,11 +167,6 @@ class Program:
             file.seek(0)
             return os.dup(file.fileno())
 
-    def _close_theirs(self, *, keep_first: bool) -> None:
-        for descriptor in self._theirs[1 if keep_first else 0 :]:
-            os.close(descriptor)
-        del self._theirs[1 if keep_first else 0 :]
-
     # -- while it runs ----------------------------------------------------------------------------
 
     def _attend(self, process: Process, watch: InputWatch) -> int:
@@ -186,7 +182,7 @@ class Program:
         while (status := process.poll()) is None:
             ready = dict(poller.poll(int(1000 * (BATCH_SECONDS if self._size else LOOK_SECONDS))))
             for descriptor in list(self._output):
-                if descriptor in ready and not self._read(descriptor):
+                if descriptor in ready and self._read(descriptor) is None:
                     poller.unregister(descriptor)
             now = time.monotonic()
             if now - self._last_output >= BATCH_SECONDS:
@@ -201,23 +197,23 @@ class Program:
                 self._heed_questions(poller, watch, now)
         return status
 
-    def _read(self, descriptor: int) -> bool:
-        """Take in what there is of one stream; whether there may be more later."""
+    def _read(self, descriptor: int) -> int | None:
+        """Take in what there is of one stream; how much, None when nothing will come any more."""
         name = self._output[descriptor]
         try:
             data = os.read(descriptor, PIECE)
         except BlockingIOError:
-            return True
+            return 0
         except OSError:
             data = b""
         if not data:
             del self._output[descriptor]
-            return False
+            return None
         self._gathered.append((name, data))
         self._size += len(data)
         if self._size >= PIECE:
             self._show(time.monotonic())
-        return True
+        return len(data)
 
     def _show(self, now: float, *, last: bool = False) -> None:
         """Hand on what has gathered, at most a piece at a time."""
@@ -248,11 +244,8 @@ class Program:
     def _drain(self) -> None:
         """What is left in the pipes when everybody who could write is dead."""
         for descriptor in list(self._output):
-            while descriptor in self._output:
-                size = self._size
-                self._read(descriptor)
-                if self._size == size and descriptor in self._output:
-                    break
+            while self._read(descriptor):
+                continue
         self._show(time.monotonic(), last=True)
 
     def _heed_interrupts(self, process: Process, now: float) -> None:
@@ -310,7 +303,7 @@ class Program:
     def _type(self, answer: str) -> None:
         """Give the program a line, or the end of its input."""
         if answer == END_OF_FILE:
-            if self._terminal:
+            if self._tty >= 0:
                 self._unsent = END_OF_FILE.encode()
                 self._send()
             else:
@@ -319,7 +312,7 @@ class Program:
                 self._input = -1
             return
         self._unsent = answer.encode(errors="replace") + b"\n"
-        if self._terminal:
+        if self._tty >= 0:
             self._gather_lines(len(self._unsent) <= LINE_LIMIT)
         self._send()
 

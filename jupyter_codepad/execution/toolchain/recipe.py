@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 
 @dataclass(frozen=True)
@@ -23,8 +23,9 @@ class Recipe:
 
     ``suffixes``: of the files that a program is made of; ``sources``: of those that are named to
     the compiler; ``entry``: matches the place where a program begins, so that other files which
-    have one too are left out; ``terminal``: whether the program runs on one, else on pipes (for
-    runtimes that do not hold output back, and would draw on a terminal); ``prelude_file``: without
+    have one too are left out; ``terminal``: what of the program is one, ``both``
+    input and output, the ``input`` only, or ``none`` (for runtimes that do not hold back what they
+    print into a pipe, and would draw on a terminal); ``prelude_file``: without
     it there is no prelude; ``noise``: matches lines of the compiler that are for nobody.
     """
 
@@ -36,7 +37,7 @@ class Recipe:
     entry: str = ""
     class_entry: bool = False
     environment: dict[str, str] = field(default_factory=dict)
-    terminal: bool = True
+    terminal: Literal["both", "input", "none"] = "both"
     compile_seconds: float = 30.0
     prelude: tuple[str, ...] = ()
     prelude_file: str = ""

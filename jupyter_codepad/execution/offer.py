@@ -1,0 +1,225 @@
+"""LanguageOffer: which languages this server can run, in which versions, and what is missing."""
+
+from __future__ import annotations
+
+import asyncio
+import platform
+import re
+import shlex
+import sys
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from logging import Logger
+from pathlib import Path
+
+from ..errors import Invalid, Unavailable
+from .kernels import KernelDied, Message, RoomKernel
+from .kernelspecs import offered_languages, spec_start
+from .language_table import ROWS, Language, Toolchain
+from .languages import Installed, installed, kernel_start, missing_words, toolchain_start
+from .preludes import Prelude
+from .sandbox import Sandbox
+from .starts import KernelStart
+from .toolchain.recipe import Recipe
+
+VERSIONS_SECONDS = 60.0
+ONE_SECONDS = 15
+VERSION = re.compile(r"\d+(?:\.\d+)+")
+
+
+@dataclass(frozen=True)
+class Standing:
+    """How a language stands here: ``missing`` says in words why it cannot be run."""
+
+    language: Language
+    available: bool
+    missing: str | None
+    version: str | None = None
+
+
+class LanguageOffer:
+    """What pads can be in on this server.
+
+    Responsible for: the languages of the table and of the kernelspecs that the owner of this server
+    offers (``kernelspecs``, names); which of them can be run, found at start without anybody
+    waiting; their versions, asked for in the sandbox when somebody wants to know.
+
+    ``sandbox``: where versions are asked for; ``allowed``: whether code is run here at all;
+    ``preludes``: the folder of headers that are prepared, which every sandbox sees.
+    """
+
+    def __init__(
+        self,
+        *,
+        sandbox: Sandbox,
+        allowed: Callable[[], bool],
+        kernelspecs: Sequence[str],
+        preludes: Path | None,
+        log: Logger,
+    ) -> None:
+        self._sandbox = sandbox
+        self._allowed = allowed
+        self._kernelspecs = tuple(kernelspecs)
+        self._log = log
+        self._table = {language.id: language for language in ROWS}
+        self._specs: dict[str, Language] = {}
+        self._missing: dict[str, str] = {}
+        self._versions: dict[str, str] = {}
+        self._preludes = preludes
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._found = asyncio.Event()
+        self._looking: asyncio.Task[None] | None = None
+        self._asking: asyncio.Task[None] | None = None
+        self._preparing: asyncio.Task[None] | None = None
+
+    def start(self) -> None:
+        """Begin to look which programs are there."""
+        self._loop = asyncio.get_running_loop()
+        self._looking = asyncio.create_task(self._look())
+
+    async def stop(self) -> None:
+        """Look no more."""
+        owned = (self._looking, self._asking, self._preparing)
+        tasks = [task for task in owned if task is not None]
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+    def get(self, language_id: str) -> Language:
+        """The language with this id. Raises ``Invalid`` when there is none."""
+        language = self._table.get(language_id) or self._specs.get(language_id)
+        if language is None:
+            known = ", ".join([*self._table, *self._specs])
+            words = f"“{language_id}” is not a language here. Choose one of: {known}."
+            raise Invalid("unknown_language", words)
+        return language
+
+    async def require(self, language_id: str) -> Language:
+        """A language that can be run. Raises ``Invalid``, or ``Unavailable`` with the reason."""
+        await self._found.wait()
+        return self.runnable(language_id)
+
+    def runnable(self, language_id: str) -> Language:
+        """A language that can be run, as far as is known yet. Raises as ``require`` does."""
+        language = self.get(language_id)
+        if language_id in self._missing:
+            raise Unavailable("language_unavailable", self._missing[language_id])
+        return language
+
+    def kernel_start(self, language_id: str) -> KernelStart:
+        """How a kernel of a language is started; reads files. Raises as ``require`` does."""
+        if language_id in self._specs:
+            return spec_start(self.get(language_id).kernel_name)
+        found = installed(self.get(language_id))
+        prelude = Prelude.of(found, self._preludes) if found and self._preludes else None
+        if found is None or prelude is None:
+            return kernel_start(language_id)
+        if self._loop is not None and not prelude.built.exists():
+            self._loop.call_soon_threadsafe(self._prepare, prelude)
+        return toolchain_start(prelude.applied(found))
+
+    def _prepare(self, prelude: Prelude) -> None:
+        """Build a prelude while the first programs are compiled without it."""
+        if self._preparing is None or self._preparing.done():
+            self._preparing = asyncio.create_task(prelude.build(self._log))
+
+    async def standings(self, *, wait_seconds: float = 0.0) -> list[Standing]:
+        """All languages, in the order of the table; for versions is waited so long at most."""
+        await self._found.wait()
+        if self._allowed() and self._asking is None:
+            self._asking = asyncio.create_task(self._ask_versions())
+        if self._asking is not None and wait_seconds:
+            await asyncio.wait({self._asking}, timeout=wait_seconds)
+        languages = [*self._table.values(), *self._specs.values()]
+        return [
+            Standing(
+                language,
+                available=self._allowed() and language.id not in self._missing,
+                missing=self._missing.get(language.id),
+                version=self._versions.get(language.id),
+            )
+            for language in languages
+        ]
+
+    # -- looking ----------------------------------------------------------------------------------
+
+    async def _look(self) -> None:
+        try:
+            await asyncio.to_thread(self._find)
+        except Exception:  # the root of a task; the languages are those that Python can run
+            self._log.exception("It could not be found out which languages are installed.")
+        finally:
+            self._found.set()
+
+    def _find(self) -> None:
+        specs, broken = offered_languages(self._kernelspecs)
+        for name, words in broken.items():
+            self._log.warning("The kernelspec %s cannot be offered: %s", name, words)
+        self._specs = {language.id: language for language in specs}
+        for language in self._table.values():
+            if language.toolchains and installed(language) is None:
+                self._missing[language.id] = missing_words(language)
+
+    async def _ask_versions(self) -> None:
+        """Let each compiler say its version, in a sandbox as programs have it."""
+        self._versions["python"] = platform.python_version()
+        chains = await asyncio.to_thread(self._chains)
+        heard: list[str] = []
+
+        def hear(message: Message) -> None:
+            if message["msg_type"] == "stream" and message["content"].get("name") == "stdout":
+                heard.append(str(message["content"].get("text")))
+
+        sandbox = self._sandbox if self._sandbox.status.available else None
+        start = await asyncio.to_thread(versions_start, chains)
+        kernel = RoomKernel(sandbox=sandbox, folder=None, log=self._log, start=start)
+        try:
+            await kernel.start()
+            script = versions_script(chains)
+            await asyncio.wait_for(kernel.execute(script, hear), VERSIONS_SECONDS)
+        except (KernelDied, TimeoutError) as error:
+            self._log.warning("The versions of languages could not be found out: %s", error)
+        finally:
+            await kernel.shutdown()
+        self._note_versions("".join(heard))
+
+    def _chains(self) -> dict[str, Installed]:
+        found = {x.id: installed(x) for x in self._table.values() if x.toolchains}
+        return {name: chain for name, chain in found.items() if chain is not None}
+
+    def _note_versions(self, said: str) -> None:
+        for line in said.splitlines():
+            name, _, words = line.partition("\t")
+            status, _, words = words.partition("\t")
+            version = VERSION.search(words)
+            if status == "0" and version is not None:
+                self._versions[name] = version[0]
+            elif name in self._table and status.isdigit():
+                title = self._table[name].name
+                self._missing[name] = f"{title} is installed, but does not start here: {words}"
+
+
+def versions_start(chains: dict[str, Installed]) -> KernelStart:
+    """A kernel that runs a shell script with all toolchains within reach."""
+    programs = tuple(program for chain in chains.values() for program in chain.programs)
+    shell = Toolchain(
+        programs=("sh",),
+        version=(),
+        recipe=Recipe("versions.sh", run=("sh", "{main}"), terminal="none"),
+    )
+    return toolchain_start(Installed(shell, programs))
+
+
+def versions_script(chains: dict[str, Installed]) -> str:
+    """A script that prints a line for each language: its id, an exit status, the first words."""
+    lines = []
+    for name, chain in chains.items():
+        argv = [sys.executable if part == "{python}" else part for part in chain.toolchain.version]
+        command = shlex.join(argv)
+        lines += [
+            f"said=$(timeout {ONE_SECONDS} {command} 2>&1 </dev/null)",
+            "status=$?",
+            "first=$(printf '%s' \"$said\" | head -n 1 | cut -c 1-200)",
+            f"printf '{name}\\t%s\\t%s\\n' $status \"$first\"",
+        ]
+    return "\n".join(lines) + "\n"

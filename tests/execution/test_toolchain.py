@@ -1,0 +1,138 @@
+"""Parts of the toolchain kernel, and what is found on a machine, without running anything."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from jupyter_codepad.errors import Unavailable
+from jupyter_codepad.execution import kernelspecs
+from jupyter_codepad.execution.helpers.run_sql import statements, table
+from jupyter_codepad.execution.installed import find_program, is_installation, rustup_program
+from jupyter_codepad.execution.languages import LANGUAGES
+from jupyter_codepad.execution.toolchain.building import NotBuilt, entry_class, program_files
+from jupyter_codepad.execution.toolchain.recipe import Recipe
+
+PROJECT = Path(__file__).parent.parent.parent
+
+
+def test_a_recipe_survives_its_way_into_the_sandbox(tmp_path: Path) -> None:
+    for language in LANGUAGES.values():
+        for chain in language.toolchains:
+            (tmp_path / "recipe.json").write_bytes(chain.recipe.to_json())
+            assert Recipe.from_file(tmp_path / "recipe.json") == chain.recipe
+
+
+def test_the_class_that_begins_a_java_program() -> None:
+    main = "static void main"
+    assert entry_class(f"class Main {{ {main} }}", "Main") == "Main"
+    assert entry_class(f"class A {{}} class B {{ {main} }} class C {{}}", "x") == "B"
+    assert entry_class(f"package a.b;\npublic class X {{ {main} }}", "X") == "a.b.X"
+    assert entry_class("", "Main") == "Main"
+
+
+def test_files_of_a_program_are_no_links_and_not_too_many(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    for name in ("b.c", "a.c", "sub/c.c", ".hidden/d.c", "e.txt"):
+        Path(name).parent.mkdir(exist_ok=True)
+        Path(name).write_text("")
+    Path("link.c").symlink_to("/etc/passwd")
+    assert program_files("a.c", (".c",)) == ["a.c", "b.c", "sub/c.c"]
+    for number in range(500):
+        Path(f"n{number}.c").write_text("")
+    with pytest.raises(NotBuilt, match="more than 500"):
+        program_files("a.c", (".c",))
+
+
+def test_sql_statements_know_their_lines() -> None:
+    script = (
+        "SELECT 1; SELECT\n 2;\n\n-- a; comment\nSELECT ';';\n"
+        "CREATE TRIGGER t AFTER INSERT ON a\nBEGIN SELECT 1; END;\nSELECT"
+    )
+    assert [line for line, _ in statements(script)] == [1, 1, 5, 6, 8]
+    assert table(["a", "b"], [(1, "x"), (10, None)]) == " a | b\n---+-----\n 1 | x\n10 | NULL"
+
+
+def test_only_installations_are_shown_never_what_is_a_persons(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    home = tmp_path / "home" / "ada"
+    monkeypatch.setenv("HOME", str(home))
+    for folder in (home, home.parent, home / ".local", home / ".cargo", Path("/"), Path("/opt")):
+        assert not is_installation(folder), folder
+    for folder in (home / ".nvm/versions/node/v20", Path("/opt/jdk-21"), home / "tools/go/1.22"):
+        assert is_installation(folder), folder
+    assert not is_installation(Path("/home/bob/tools/go/1.22")), "somebody else's"
+    program = home / ".local" / "bin" / "codepad-thing"
+    program.parent.mkdir(parents=True)
+    program.write_text("#!/bin/sh\n")
+    program.chmod(0o755)
+    (home / ".local" / "secret").write_text("")
+    monkeypatch.setenv("PATH", str(program.parent))
+    found = find_program("codepad-thing")
+    assert found is not None and found.visible == program, "the one file, nothing beside it"
+    assert find_program("nothing-of-the-kind") is None
+
+
+def test_rustup_stands_for_its_default_toolchain(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real = tmp_path / "toolchains" / "stable-x" / "bin" / "rustc"
+    real.parent.mkdir(parents=True)
+    real.write_text("")
+    (tmp_path / "rustup").write_text("")
+    (tmp_path / "rustc").symlink_to("rustup")
+    monkeypatch.setenv("RUSTUP_HOME", str(tmp_path))
+    assert rustup_program(tmp_path / "rustc") is None, "no default is chosen"
+    (tmp_path / "settings.toml").write_text('default_toolchain = "stable-x"\n')
+    assert rustup_program(tmp_path / "rustc") == real
+    assert rustup_program(Path(sys.executable)) is None
+
+
+def spec_at(folder: Path, argv: list[str]) -> None:
+    folder.mkdir(parents=True)
+    values = {"argv": argv, "display_name": "Own", "language": "bash"}
+    values["env"] = {"PLAIN": "yes", "SECRET": "${CODEPAD_TEST_SECRET}"}  # type: ignore[assignment]
+    (folder / "kernel.json").write_text(json.dumps(values))
+
+
+def test_kernelspecs_bring_nothing_of_the_server_along(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("JUPYTER_PATH", str(tmp_path))
+    monkeypatch.setenv("CODEPAD_TEST_SECRET", "the secret")
+    spec_at(tmp_path / "kernels" / "own", ["bash", "{resource_dir}/run", "{connection_file}"])
+    spec_at(tmp_path / "kernels" / "gone", ["/nothing/here", "{connection_file}"])
+    languages, broken = kernelspecs.offered_languages(["own", "gone", "none", "x" * 40])
+    assert [(x.id, x.file_name, x.notebook) for x in languages] == [("kernel:own", "main.sh", True)]
+    assert sorted(broken) == ["gone", "none", "x" * 40]
+    start = kernelspecs.spec_start("own")
+    assert start.argv == ("bash", f"{tmp_path}/kernels/own/run", "{connection_file}")
+    assert dict(start.environment) == {"PLAIN": "yes"}
+    assert kernelspecs.spec_folders(["own", "none"]) == [tmp_path / "kernels" / "own"]
+    with pytest.raises(Unavailable):
+        kernelspecs.spec_start("none")
+
+
+def test_the_doctor_says_what_can_be_run() -> None:
+    command = [sys.executable, "-m", "jupyter_codepad.cli", "doctor"]
+    done = subprocess.run(
+        [*command, "--json"], capture_output=True, text=True, cwd=PROJECT, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    found = json.loads(done.stdout)
+    assert found["sandbox"]["available"] and found["sandbox"]["name"] == "bubblewrap"
+    by_id = {one["id"]: one for one in found["languages"]}
+    assert by_id.keys() == LANGUAGES.keys()
+    assert by_id["python"]["version"] and by_id["sql"]["version"] and by_id["bash"]["version"]
+    environment = {**os.environ, "PATH": "/nowhere"}
+    done = subprocess.run(command, capture_output=True, text=True, env=environment, check=False)
+    assert done.returncode == 1 and "bubblewrap is not installed" in done.stdout
+    assert "✗ Go" in done.stdout and "apt-get install" in done.stdout

@@ -104,6 +104,10 @@ fuzz: setup-test ## Hostile bytes for live documents, with new seeds, for MINUTE
 bench-page: setup-test ## Measure what a person feels: page load, key to screen, run to output
 	@$(BIN)/python scripts/measure.py
 
+.PHONY: bench-runs
+bench-runs: setup-test ## Measure running code, beside Jupyter's own kernels (BENCH_ARGS=--help)
+	@$(BIN)/python scripts/measure_runs.py $(BENCH_ARGS)
+
 .PHONY: docs
 docs: $(VENV)/.python-test ## Write the generated pages of docs/reference again
 	@$(BIN)/python scripts/write_reference.py

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import gc
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, cast
 
@@ -31,14 +32,17 @@ from .access.invites import InviteManager
 from .access.passwords import Passwords
 from .access.rate_limit import RateLimiter
 from .access.tokens import server_secret
+from .errors import Invalid
 from .execution import handlers as execution_handlers
 from .execution import language_handlers
+from .execution.files import FileLimits
 from .execution.kernelspecs import spec_folders
 from .execution.languages import toolchain_folders
 from .execution.manager import RunManager
 from .execution.offer import LanguageOffer
 from .execution.pad_languages import PadLanguages
 from .execution.preludes import preludes_folder
+from .execution.room_files import RoomFiles
 from .execution.room_runs import RunRoom
 from .execution.sandbox import Sandbox
 from .handlers import NotFoundHandler
@@ -51,7 +55,7 @@ from .rooms import pages, people_handlers
 from .rooms import websocket as lobby
 from .rooms.clock import RoomClock
 from .rooms.doors import DoorManager
-from .rooms.folders import RoomFolders
+from .rooms.folders import RoomFolders, within
 from .rooms.manager import RoomManager
 from .rooms.news import RoomNews
 from .rooms.people import PeopleManager
@@ -144,11 +148,17 @@ class CodepadApp(CodepadSettings):
 
     def run_room(self, room: RoomRecord) -> RunRoom:
         """What the run manager needs to know of a room."""
+        pad_path = self.folders.current_path(room.pad_file_id, room.pad_path)
+        pad_names = set(within(room.folder, [pad_path, room.pad_path]))
+        with suppress(Invalid):  # a language that is offered no more
+            pad_names.add(self.languages.get(room.language).file_name)
         return RunRoom(
             room_id=room.id,
             language=room.language,
             pad_type=room.pad_type,
             folder=self.folders.local_path(room.folder),
+            pad_names=frozenset(pad_names),
+            open_files=lambda: within(room.folder, self.documents.open_paths()),
         )
 
     def sandbox_model(self) -> dict[str, Any]:
@@ -226,6 +236,10 @@ class CodepadApp(CodepadSettings):
             sandbox=sandbox,
             start_of=self.languages.kernel_start,
             log=self.log,
+            files=RoomFiles(
+                FileLimits(files=self.files_per_room_limit, total_bytes=self.disk_limit_bytes),
+                log=self.log,
+            ),
             allow_unsandboxed=self.allow_unsandboxed,
             output_limit_bytes=self.output_limit_bytes,
             run_limit_seconds=self.run_limit_seconds or None,
@@ -233,7 +247,9 @@ class CodepadApp(CodepadSettings):
             run_queue_limit=self.run_queue_limit,
             kernels_limit=self.kernels_limit,
             kernel_idle_seconds=self.kernel_idle_seconds,
+            concurrent_runs_limit=self.concurrent_runs_limit,
             warm_kernels=self.warm_kernels,
+            warm_pool_size=self.warm_pool_size,
         )
         self.pad_languages = PadLanguages(
             offer=self.languages,

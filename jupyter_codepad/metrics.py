@@ -54,6 +54,8 @@ SYNC_ROUND_TRIP_SECONDS = Histogram(
     "From a change to its acknowledgement (it is on disk), as browsers measure it",
     buckets=(0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 60),
 )
+RUNS_WAITING = Gauge("codepad_runs_waiting_rooms", "Rooms that wait for their turn to run code")
+KERNELS_WARM = Gauge("codepad_kernels_warm", "Kernels that wait for a room to take them")
 SYNC_CLIENTS = Gauge("codepad_sync_clients", "Open sockets on shared documents")
 SYNC_DOCUMENTS = Gauge("codepad_sync_documents", "Shared documents in memory")
 SYNC_BEHIND = Counter(

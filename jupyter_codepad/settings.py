@@ -219,6 +219,21 @@ class CodepadSettings(ExtensionApp):
         help="Start a room's kernel when somebody who may run code enters it, so that the first "
         "run does not wait for it. Off saves memory where many rooms are never run.",
     )
+    warm_pool_size = Integer(
+        2,
+        min=0,
+        config=True,
+        help="Most kernels that are kept ready for rooms that have none yet, one for each of the "
+        "languages that were used last, as long as `kernel_idle_seconds` after the last use. Only "
+        "with `warm_kernels`; 0: none.",
+    )
+    concurrent_runs_limit = Integer(
+        0,
+        min=0,
+        config=True,
+        help="Runs that count at a time on this server; the others wait, each room for its turn. A "
+        "run that takes longer than three seconds counts no more. 0: two for each processor.",
+    )
 
     @validate("rate_limits")
     def _known_limits(self, proposal: Any) -> Any:

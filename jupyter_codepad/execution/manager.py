@@ -8,9 +8,11 @@ from logging import Logger
 
 from ..errors import Conflict, TooMany, Unavailable
 from ..storage import Database
+from .fair_queue import FairQueue, default_limit
 from .models import Run, RunStatus
 from .outputs import CellOutputs, RunDocument
 from .records import RunRecords
+from .room_files import RoomFiles
 from .room_kernels import RoomKernels
 from .room_runs import Documents, Job, RoomRuns, RunAuthor, RunRoom
 from .sandbox import Sandbox, SandboxStatus
@@ -27,12 +29,13 @@ class RunManager:
 
     Responsible for: whether code is run at all (in the sandbox or, unless ``allow_unsandboxed``,
     not); the bounded queue of each room. ``RunWorker`` runs what waits there, ``RoomKernels`` has
-    the kernels, ``RunRecords`` what is written down.
+    the kernels, ``RunRecords`` what is written down, ``files`` what is done about a room's files.
 
     Limits: ``output_limit_bytes`` of one run, ``run_limit_seconds`` of a run of a code file (None:
     no limit; a notebook's cells have none), ``runs_kept`` in the document, ``run_queue_limit``
-    waiting in a room, ``kernels_limit`` on the server, ``kernel_idle_seconds``. ``warm_kernels``:
-    whether ``warm`` does anything.
+    waiting in a room, ``concurrent_runs_limit`` (0: as fits the processors) and ``kernels_limit``
+    on the server, ``kernel_idle_seconds``. ``warm_kernels``: whether ``warm`` does anything;
+    ``warm_pool_size``: kernels that are warm for rooms to come.
     """
 
     def __init__(
@@ -50,9 +53,13 @@ class RunManager:
         run_queue_limit: int,
         kernels_limit: int,
         kernel_idle_seconds: float,
+        files: RoomFiles,
+        concurrent_runs_limit: int = 0,
         warm_kernels: bool = True,
+        warm_pool_size: int = 0,
     ) -> None:
         self._documents = documents
+        self._files = files
         self._sandbox = sandbox
         self._allow_unsandboxed = allow_unsandboxed
         self._runs_kept = runs_kept
@@ -70,13 +77,17 @@ class RunManager:
             tasks=self._tasks,
             limit=kernels_limit,
             idle_seconds=kernel_idle_seconds,
+            pool_size=warm_pool_size if warm_kernels else 0,
         )
         self._worker = RunWorker(
             kernels=self._kernels,
             records=self._records,
+            queue=FairQueue(limit=concurrent_runs_limit or default_limit()),
             tasks=self._tasks,
             output_limit_bytes=output_limit_bytes,
             run_limit_seconds=run_limit_seconds,
+            before_run=files.before_run,
+            after_run=files.after_run,
         )
 
     @property
@@ -93,12 +104,15 @@ class RunManager:
         """Test the sandbox, and close the records of runs that an earlier process left open."""
         await self._sandbox.probe()
         await self._records.end_all(RESTARTED)
-        self._kernels.start()
+        if self.running_allowed:
+            self._kernels.start()
 
     async def stop(self) -> None:
         """End every kernel."""
         await asyncio.gather(*(self.close_room(room_id) for room_id in list(self._rooms)))
+        await self._kernels.stop()
         await self._tasks.stop()
+        await self._files.stop()
 
     # -- what people ask for ----------------------------------------------------------------------
 
@@ -172,9 +186,8 @@ class RunManager:
                 runs = RoomRuns(room, RunDocument(doc, keep=self._runs_kept))
                 runs.document.end_all(RunStatus.DEAD, RESTARTED)
                 self._rooms[room.room_id] = runs
+            runs.room = room
             return runs
 
     async def _warm_up(self, room: RunRoom) -> None:
-        runs = await self._open(room)
-        if runs.kernel is None:
-            await self._kernels.start_ahead(runs)
+        await self._kernels.warm_up(await self._open(room))

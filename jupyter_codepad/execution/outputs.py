@@ -246,6 +246,17 @@ class RunEntry(SharedOutputs):
                 if self._entry.get(name) != value:
                     self._entry[name] = value
 
+    def show_place(self, position: int) -> None:
+        """Show how many runs go before this one in the server's queue."""
+        if self._entry.get("position", 0) != position:
+            self._entry["position"] = position
+
+    def note_files(self, words: str) -> None:
+        """Show what there is to say about the files of this run."""
+        with self.doc.transaction():
+            before = self._entry.get("files")
+            self._entry["files"] = f"{before}; {words}" if before else words
+
 
 class RunDocument:
     """The run document of a room: its newest runs with their output, and the kernel's state.

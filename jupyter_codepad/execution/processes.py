@@ -20,6 +20,7 @@ from typing import Any
 import zmq.asyncio
 from jupyter_client.asynchronous.client import AsyncKernelClient
 
+from .priority import lower_session, niced
 from .sandbox import MIB, ROOM, RUN, Sandbox, launched
 from .starts import CONNECTION_FILE, KernelStart
 
@@ -93,7 +94,7 @@ class LocalProcess(KernelProcess):
         self, argv: list[str], *, environment: Mapping[str, str], cwd: str, descriptors: list[int]
     ) -> None:
         self._process = await asyncio.create_subprocess_exec(
-            *argv,
+            *niced(argv),
             env=dict(environment),
             cwd=cwd,
             pass_fds=descriptors,
@@ -114,6 +115,7 @@ class LocalProcess(KernelProcess):
             if self._process is None or self._process.returncode is not None:
                 raise KernelEnded(await self.wait())
             await asyncio.sleep(POLL_SECONDS)
+        lower_session(first_child(self.pid) or self.pid)
         client = AsyncKernelClient(context=context)
         client.load_connection_info(json.loads(connection(self._key, self._sockets)))
         return client
@@ -135,6 +137,8 @@ class PlainProcess(LocalProcess):
     async def start(self, start: KernelStart, folder: Path | None, key: str) -> None:
         self._key = key
         self._folder = run = await asyncio.to_thread(tempfile.mkdtemp, prefix="codepad-")
+        room = f"{run}/room"
+        Path(room).mkdir()  # noqa: ASYNC240 - in memory
         for name, content in start.data.items():
             (Path(run) / name).write_bytes(content)
         (Path(run) / CONNECTION_FILE).write_bytes(connection(key, self._sockets))
@@ -143,10 +147,10 @@ class PlainProcess(LocalProcess):
             "HOME": run,
             # Without a sandbox around it the kernel itself watches for our end.
             "JPY_PARENT_PID": str(os.getpid()),
-            **start.variables(run=run, room=run),
+            **start.variables(run=run, room=room),
         }
         await self._spawn(
-            start.command(run=run, room=run), environment=environment, cwd=run, descriptors=[]
+            start.command(run=run, room=room), environment=environment, cwd=room, descriptors=[]
         )
         assert self._process is not None
         self.pid = self._process.pid
@@ -157,7 +161,7 @@ class PlainProcess(LocalProcess):
 
     @property
     def room_path(self) -> Path | None:
-        return Path(self._folder) if self._folder else None
+        return Path(self._folder) / "room" if self._folder else None
 
     def interrupt(self) -> None:
         self._signal(signal.SIGINT)

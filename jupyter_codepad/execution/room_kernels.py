@@ -9,6 +9,7 @@ from logging import Logger
 from ..errors import CodepadError, TooMany
 from ..storage.tables import utc_now
 from .kernels import KernelDied, RoomKernel
+from .pool import KernelPool
 from .room_runs import RoomRuns
 from .sandbox import Sandbox
 from .starts import KernelStart
@@ -24,7 +25,8 @@ class RoomKernels:
 
     ``rooms``: all rooms that run something or have; ``limit``: kernels that may live at a time;
     ``start_of``: how the kernel of a language is started, called in a thread; ``idle_seconds``: how
-    long an unused one lives.
+    long an unused one lives; ``pool_size``: how many are kept warm for rooms that have none yet,
+    they count too.
     """
 
     def __init__(
@@ -37,6 +39,7 @@ class RoomKernels:
         tasks: Tasks,
         limit: int,
         idle_seconds: float,
+        pool_size: int,
     ) -> None:
         self._rooms = rooms
         self._sandbox = sandbox
@@ -45,15 +48,34 @@ class RoomKernels:
         self._tasks = tasks
         self._limit = limit
         self._idle_seconds = idle_seconds
+        self._starting = 0
+        self._pool: KernelPool[RoomKernel] = KernelPool(
+            start=self._started,
+            has_place=lambda: self.has_place,
+            log=log,
+            tasks=tasks,
+            size=pool_size,
+            idle_seconds=idle_seconds,
+        )
 
     def start(self) -> None:
-        """Begin to look for kernels that nobody uses."""
+        """Begin to keep warm kernels, and to look for kernels that nobody uses."""
         self._tasks.add(self._end_idle_kernels())
+        self._pool.start()
+
+    async def stop(self) -> None:
+        """End the kernels that are no room's yet."""
+        await self._pool.stop()
 
     @property
     def has_place(self) -> bool:
         """Whether one more kernel may be started without ending another."""
-        return len(self._alive) < self._limit
+        return self._count < self._limit
+
+    @property
+    def _count(self) -> int:
+        """Kernels that live or are being started."""
+        return len(self._alive) + self._starting + self._pool.count
 
     @property
     def _alive(self) -> list[RoomRuns]:
@@ -70,23 +92,33 @@ class RoomKernels:
             if runs.kernel is not None:
                 await runs.kernel.shutdown()
                 runs.kernel = None
-            await self._make_place()
-            runs.document.set_kernel("starting")
-            kernel = await self._started(runs)
-            runs.kernel = kernel
+            runs.kernel = kernel = await self._taken(runs)
             runs.last_used = utc_now()
             runs.document.set_kernel("idle")
             self._tasks.add(self._tell_death(runs, kernel))
             return kernel
 
-    async def _started(self, runs: RoomRuns) -> RoomKernel:
-        """A kernel that answers, with the room's files."""
+    async def _taken(self, runs: RoomRuns) -> RoomKernel:
+        """A warm kernel, or one that is started now."""
+        warm = self._pool.take(runs.room.language)
+        if warm is not None:
+            return warm
+        await self._make_place()
+        runs.document.set_kernel("starting")
+        self._starting += 1
+        try:
+            return await self._started(runs.room.language)
+        finally:
+            self._starting -= 1
+
+    async def _started(self, language: str) -> RoomKernel:
+        """A kernel that answers; the room's files come before its first run."""
         sandbox = self._sandbox if self._sandbox.status.available else None
         try:
-            start = await asyncio.to_thread(self._start_of, runs.room.language)
+            start = await asyncio.to_thread(self._start_of, language)
         except CodepadError as error:
             raise KernelDied(error.message) from error
-        kernel = RoomKernel(sandbox=sandbox, folder=runs.room.folder, log=self._log, start=start)
+        kernel = RoomKernel(sandbox=sandbox, folder=None, log=self._log, start=start)
         await kernel.start()
         return kernel
 
@@ -97,6 +129,15 @@ class RoomKernels:
         except (KernelDied, TooMany) as error:
             runs.document.set_kernel("dead", str(error))
 
+    async def warm_up(self, runs: RoomRuns) -> None:
+        """Start the room's kernel if it has none, and there is a place for it.
+
+        One at a time: when a class enters, those who run something now come first.
+        """
+        async with self._pool.one_at_a_time:
+            if runs.kernel is None and (self.has_place or self._pool.has(runs.room.language)):
+                await self.start_ahead(runs)
+
     async def end(self, runs: RoomRuns) -> bool:
         """End the room's kernel; waits for one that is just being started. Whether it had one."""
         async with runs.starting:
@@ -106,10 +147,10 @@ class RoomKernels:
         return kernel is not None
 
     async def _make_place(self) -> None:
-        """At the limit, end the kernel that was not used for the longest time."""
-        alive = self._alive
-        if len(alive) < self._limit:
+        """At the limit, end a kernel that is no room's, or was not used for the longest time."""
+        if self.has_place or await self._pool.make_place():
             return
+        alive = self._alive
         idle = [r for r in alive if r.current is None and not r.queue and not r.starting.locked()]
         if not idle:
             words = f"{len(alive)} rooms run code on this server now; try again later."

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
+from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
@@ -12,6 +13,7 @@ from typing import Any, Protocol
 from pycrdt import Doc, Map
 
 from ..storage.tables import RunRecord, utc_now
+from .files import FileSync
 from .kernels import RoomKernel
 from .outputs import CellOutputs, RunDocument, RunEntry
 
@@ -31,12 +33,19 @@ class Documents(Protocol):
 
 @dataclass(frozen=True)
 class RunRoom:
-    """What a run needs to know of its room."""
+    """What a run needs to know of its room.
+
+    ``folder``: where its files are, None where the server cannot reach them; ``pad_names``: those
+    that runs write from the shared document; ``open_files``: says which of them people have
+    open.
+    """
 
     room_id: str
     language: str
     pad_type: str
     folder: Path | None
+    pad_names: frozenset[str] = frozenset()
+    open_files: Callable[[], Collection[str]] = frozenset
 
 
 @dataclass(frozen=True)
@@ -68,6 +77,7 @@ class RoomRuns:
     queue: deque[Job] = field(default_factory=deque)
     current: Job | None = None
     kernel: RoomKernel | None = None
+    files: FileSync | None = None
     worker: asyncio.Task[None] | None = None
     last_used: datetime = field(default_factory=utc_now)
     starting: asyncio.Lock = field(default_factory=asyncio.Lock)

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from functools import partial
 
 from ..errors import TooMany
 from ..storage.tables import utc_now
+from .fair_queue import FairQueue
 from .kernels import KernelDied, RoomKernel
 from .models import Run, RunStatus
 from .outputs import OutputCollector
@@ -18,16 +20,17 @@ from .tasks import Tasks
 INTERRUPT_GRACE_SECONDS = 5.0
 IGNORED = "The kernel was ended because the code ignored the interrupt."
 
-Hook = Callable[[RoomRuns, RoomKernel], Awaitable[None]]
+Hook = Callable[[RoomRuns, Job, RoomKernel], Awaitable[None]]
 
 
-async def nothing_more(runs: RoomRuns, kernel: RoomKernel) -> None:
+async def nothing_more(runs: RoomRuns, job: Job, kernel: RoomKernel) -> None:
     """What is done around a run by default."""
 
 
 class RunWorker:
     """Runs what waits, one run of a room at a time, and says how each ended.
 
+    ``queue``: whose turn it is among the rooms of the server.
     ``before_run`` and ``after_run``: awaited around each run, while the kernel is the run's;
     ``output_limit_bytes``: of one run; ``run_limit_seconds``: of a run of a code file, None: none.
     """
@@ -37,6 +40,7 @@ class RunWorker:
         *,
         kernels: RoomKernels,
         records: RunRecords,
+        queue: FairQueue,
         tasks: Tasks,
         output_limit_bytes: int,
         run_limit_seconds: float | None,
@@ -45,6 +49,7 @@ class RunWorker:
     ) -> None:
         self._kernels = kernels
         self._records = records
+        self._queue = queue
         self._tasks = tasks
         self._output_limit = output_limit_bytes
         self._run_limit = run_limit_seconds
@@ -53,6 +58,7 @@ class RunWorker:
 
     def work(self, runs: RoomRuns) -> None:
         """Work the queue off, unless that is being done already."""
+        self._show_places(runs, self._queue.before(runs.room.room_id))
         if runs.worker is None or runs.worker.done():
             runs.worker = self._tasks.add(self._work_off(runs))
 
@@ -70,6 +76,7 @@ class RunWorker:
         """Interrupt every run of a room and end its kernel, for the reason ``words``."""
         waiting = list(runs.queue)
         runs.queue.clear()
+        self._queue.leave(runs.room.room_id)
         if runs.current is not None:
             runs.current.stop_words = words
         await self._kernels.end(runs)
@@ -81,14 +88,33 @@ class RunWorker:
     # -- inside -----------------------------------------------------------------------------------
 
     async def _work_off(self, runs: RoomRuns) -> None:
+        room_id = runs.room.room_id
         while runs.queue:
-            job = runs.queue.popleft()
-            runs.current = job
+            if not await self._queue.turn(room_id, partial(self._show_places, runs)):
+                continue  # those who waited were stopped; others may have come since
             try:
-                await self._run_one(runs, job)
+                if runs.queue:  # else all were stopped while the room waited
+                    await self._run_next(runs)
             finally:
-                runs.current = None
-                runs.last_used = utc_now()
+                self._queue.done(room_id)
+
+    async def _run_next(self, runs: RoomRuns) -> None:
+        runs.current = job = runs.queue.popleft()
+        self._show_places(runs, 0)
+        try:
+            await self._run_one(runs, job)
+        finally:
+            runs.current = None
+            runs.last_used = utc_now()
+
+    def _show_places(self, runs: RoomRuns, before: int) -> None:
+        """Show how many runs go before each that waits: those of ``before`` rooms, and the room's.
+
+        The room's next run has the place 0 when nothing of others goes before it.
+        """
+        own = 1 if runs.current is not None else 0
+        for place, job in enumerate(runs.queue):
+            job.entry.show_place(own + before + place)
 
     async def _run_one(self, runs: RoomRuns, job: Job) -> None:
         try:
@@ -98,7 +124,7 @@ class RunWorker:
             await self._finish(job, RunStatus.DEAD, str(error))
             return
         if not job.stop_words:
-            await self._before_run(runs, kernel)
+            await self._before_run(runs, job, kernel)
         if job.stop_words:
             await self._finish(job, RunStatus.INTERRUPTED)
             return
@@ -112,6 +138,8 @@ class RunWorker:
         )
         status, words = await self._execute(runs, kernel, job, collector)
         collector.flush()
+        if kernel.alive:
+            await self._after_run(runs, job, kernel)
         job.record.execution_count = collector.execution_count
         if job.cell is not None:
             job.cell.finish(collector.execution_count)
@@ -120,14 +148,12 @@ class RunWorker:
                 runs.document.set_kernel("idle")
             self._close(job, status, words)
         await self._records.save(job.record)
-        if kernel.alive:
-            await self._after_run(runs, kernel)
 
     def _begin(self, runs: RoomRuns, job: Job) -> None:
         job.record.status = RunStatus.RUNNING.value
         job.record.started_at = utc_now()
         with job.entry.doc.transaction():
-            job.entry.set(Run.of(job.record))
+            job.entry.set(Run.of(job.record), position=0)
             runs.document.set_kernel("busy")
         if job.cell is not None:
             job.cell.start()

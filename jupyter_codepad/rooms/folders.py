@@ -7,7 +7,7 @@ import os
 import re
 import stat
 import unicodedata
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path, PurePosixPath
 from typing import Any
 from uuid import uuid4
@@ -27,6 +27,12 @@ def slug(title: str) -> str:
     """A title as a short plain folder name: ASCII letters, digits and dashes, maybe empty."""
     plain = unicodedata.normalize("NFKD", title).encode("ascii", "ignore").decode()
     return re.sub(r"[^a-z0-9]+", "-", plain.lower()).strip("-")[:40].strip("-")
+
+
+def within(folder: str, paths: Iterable[str]) -> list[str]:
+    """Those of some paths below the root that are in a folder, as paths within it."""
+    start = f"{folder.strip('/')}/"
+    return [path.strip("/")[len(start) :] for path in paths if path.strip("/").startswith(start)]
 
 
 def open_regular(folder: int, name: str) -> int | None:

@@ -194,6 +194,16 @@ class DocumentManager:
         found = (self.live_document(key) for key in keys if key.endswith(f":{file_id}"))
         return next((document for document in found if document is not None), None)
 
+    def open_paths(self) -> list[str]:
+        """Paths below the root of files that people have open; rooms' pads are not among them."""
+        extension = self._collaboration()
+        rooms = list(extension.ywebsocket_server.rooms.values()) if extension is not None else []
+        return [
+            room.path
+            for room in rooms
+            if isinstance(room, DocumentRoom) and room.clients and not room.guarded
+        ]
+
     async def live_room(self, key: str, *, guarded: bool) -> DocumentRoom | MemoryRoom:
         """The room with a key of jupyter-collaboration's, made if there is none, maybe not loaded.
 

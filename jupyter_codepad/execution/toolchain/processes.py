@@ -60,6 +60,8 @@ def spawn(argv: list[str], environment: dict[str, str], streams: tuple[int, int,
         setsigmask=(),
         setsigdef=RESET,
     )
+    with suppress(OSError):  # niceness counts within a session only (autogroup, sched(7))
+        Path(f"/proc/{pid}/autogroup").write_text(str(os.nice(0)))
     return Process(pid)
 
 

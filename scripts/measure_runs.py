@@ -1,0 +1,331 @@
+"""Measures running code: from the press of Run to the first output on another client's screen.
+
+On a real server of its own, with real kernels in the sandbox, over real HTTP and sockets; beside
+it, in the same run, Jupyter's own kernels through ``/api/kernels`` on the same server. Also: fifty
+rooms that press Run together, and what typing feels of that and of floods of output. Times are in
+milliseconds. Read ratios: the machine's other work is in every figure.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import json
+import statistics
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+sys.path.insert(0, str(Path(__file__).parents[1]))
+
+from pycrdt import Array
+from tornado.httpclient import HTTPRequest
+from tornado.websocket import websocket_connect
+
+from tests.support.server import JupyterServer, Person
+from tests.support.sync_client import SyncClient, until
+
+KEYS_PER_SECOND = 10
+PROGRAMS: dict[str, Callable[[int], str]] = {
+    "python": lambda n: f"print({n})\n",
+    "c": lambda n: f'#include <stdio.h>\nint main(void) {{ printf("{n}\\n"); return 0; }}\n',
+    "cpp": lambda n: (
+        "#include <iostream>\n#include <vector>\n#include <string>\n"
+        f"int main() {{ std::vector<int> v{{{n}}}; std::cout << v[0] << std::endl; }}\n"
+    ),
+    "java": lambda n: (
+        "public class Main {\n    public static void main(String[] args) {\n"
+        f"        System.out.println({n});\n    }}\n}}\n"
+    ),
+    "javascript": lambda n: f"console.log({n});\n",
+    "bash": lambda n: f"echo {n}\n",
+    "sql": lambda n: f"SELECT {n};\n",
+    "go": lambda n: f'package main\n\nimport "fmt"\n\nfunc main() {{ fmt.Println({n}) }}\n',
+    "rust": lambda n: f'fn main() {{ println!("{{}}", {n}); }}\n',
+}
+WORK = "total = 0\nfor i in range(2_000_000):\n    total += i\nprint(total)\n"
+FLOODS = {
+    "100 MB in one print": "print('x' * 100_000_000)\n",
+    "100 MB in lines": "for i in range(1_000_000):\n    print('x' * 99)\n",
+    "10,000 lines": "for i in range(10_000):\n    print('line', i)\n",
+}
+
+
+def now() -> float:
+    """Milliseconds on one clock for all processes."""
+    return time.monotonic() * 1000
+
+
+def share(values: list[float], part: float) -> float:
+    """A percentile."""
+    ordered = sorted(values)
+    return ordered[min(len(ordered) - 1, round(part * (len(ordered) - 1)))]
+
+
+def line(what: str, values: list[float]) -> None:
+    """A row of the table."""
+    if values:
+        p50, p95 = statistics.median(values), share(values, 0.95)
+        print(f"| {what} | {p50:,.1f} ms | {p95:,.1f} ms | {len(values)} |", flush=True)
+
+
+class Screen:
+    """Somebody's output panel: notes when the first output of each run, and its end, are there."""
+
+    def __init__(self, client: SyncClient) -> None:
+        self.client = client
+        self.first: dict[str, float] = {}
+        self.ends: dict[str, float] = {}
+        self.statuses: dict[str, str] = {}
+        client.ydoc.observe(lambda _event: self._look())
+
+    def _look(self) -> None:
+        runs: Array[Any] = self.client.ydoc.get("runs", type=Array)
+        for place in range(max(0, len(runs) - 2), len(runs)):
+            entry = runs[place]
+            run_id, status = entry["id"], entry["status"]
+            if run_id not in self.first and len(entry["outputs"]):
+                self.first[run_id] = now()
+            if run_id not in self.ends and status not in {"queued", "running"}:
+                self.ends[run_id] = now()
+                self.statuses[run_id] = status
+
+
+class Desk:
+    """A room with somebody who runs, and somebody else who looks."""
+
+    async def open(self, server: JupyterServer, language: str) -> Desk:
+        """Make the room, and let both in."""
+        room = await server.room(language=language)
+        self.id = room["id"]
+        self.ada = await server.guest(self.id, "Ada")
+        self.pad = await self.ada.document().connect()
+        bob = await server.guest(self.id, "Bob", "observer")
+        self.screen = Screen(await bob.document("runs").connect())
+        return self
+
+    async def write(self, code: str) -> None:
+        """Have this code in the pad, and on the server's disk."""
+        self.pad.text.clear()
+        self.pad.type(code)
+        await until(lambda: self.pad.durable, "the code on the server")
+
+    async def press(self) -> tuple[str, float]:
+        """Press Run; returns the run and when it was pressed."""
+        pressed = now()
+        answer = await self.ada.api("POST", f"rooms/{self.id}/runs", {"document": "pad"})
+        assert answer.status_code == 202, answer.text
+        return str(answer.json()["id"]), pressed
+
+    async def run(self, code: str | None = None) -> float:
+        """Milliseconds from Run to the first output on the other's screen."""
+        if code is not None:
+            await self.write(code)
+        run_id, pressed = await self.press()
+        await until(lambda: run_id in self.screen.ends, "the end of a run", 60)
+        assert self.screen.statuses[run_id] == "ok", self.screen.client.ydoc.get("runs", type=Array)
+        return self.screen.first[run_id] - pressed
+
+
+async def languages(server: JupyterServer, rounds: int) -> None:
+    """Each language, edited before each run; then again and again unchanged."""
+    answer = await server.host.api("GET", "languages")
+    there = {item["id"] for item in answer.json()["languages"] if item["available"]}
+    for language, program in PROGRAMS.items():
+        if language not in there:
+            print(f"| {language}: not on this machine | – | – | – |")
+            continue
+        at = await Desk().open(server, language)
+        for number in range(2):
+            await at.run(program(-number))
+        edited = [await at.run(program(number)) for number in range(rounds)]
+        line(f"{language}, edited before each run", edited)
+        if language != "python":
+            line(f"{language}, unchanged", [await at.run() for _ in range(rounds)])
+
+
+async def stock(server: JupyterServer, rounds: int) -> None:
+    """Jupyter's own kernels: start with the first execution, and execution in a warm one."""
+    host = server.host
+    starts, executions = [], []
+    for attempt in range(3):
+        began = now()
+        answer = await host.http.post(f"{server.url}api/kernels", json={"name": "python3"})
+        assert answer.status_code == 201, answer.text
+        kernel = answer.json()["id"]
+        request = HTTPRequest(
+            f"{server.ws_url}api/kernels/{kernel}/channels?session_id={uuid4().hex}",
+            headers=host.headers,
+        )
+        socket = await websocket_connect(request)
+        await execute(socket)
+        starts.append(now() - began)
+        if attempt == 2:
+            executions = [await execute(socket) for _ in range(rounds)]
+        socket.close()
+        await host.http.delete(f"{server.url}api/kernels/{kernel}")
+    line("`/api/kernels`: start, first output", starts)
+    line("`/api/kernels`: execute in a warm kernel, first output", executions)
+
+
+async def execute(socket: Any) -> float:
+    """One execution over Jupyter's kernel socket; milliseconds to its first output."""
+    header = {
+        "msg_id": uuid4().hex,
+        "username": "",
+        "session": uuid4().hex,
+        "msg_type": "execute_request",
+        "version": "5.3",
+        "date": "2025-01-01T00:00:00Z",
+    }
+    content = {"code": "print(1)", "silent": False, "store_history": True, "allow_stdin": False}
+    message = {"header": header, "parent_header": {}, "metadata": {}, "content": content}
+    began, first = now(), 0.0
+    await socket.write_message(json.dumps({**message, "channel": "shell", "buffers": []}))
+    while True:
+        frame = await socket.read_message()
+        assert frame is not None
+        heard = json.loads(frame) if isinstance(frame, str) else {}
+        if heard.get("parent_header", {}).get("msg_id") != header["msg_id"]:
+            continue
+        if heard["msg_type"] == "stream" and not first:
+            first = now() - began
+        if heard["msg_type"] == "status" and heard["content"]["execution_state"] == "idle":
+            return first
+
+
+# -- typing, measured by a process of its own ------------------------------------------------------
+
+
+class Typists:
+    """Two people in a room, in another process: one types, the other sees it after a while."""
+
+    def __init__(self, server: JupyterServer, room_id: str) -> None:
+        self.server, self.room_id = server, room_id
+
+    async def measure(self, seconds: float, ended: asyncio.Event | None = None) -> list[float]:
+        """Type for so long, or until ``ended``; milliseconds from key to the other's document."""
+        people = [await self.server.guest(self.room_id, name) for name in ("Ann", "Ben")]
+        about = [{"url": self._url(person), "cookie": person.cookie_header} for person in people]
+        process = await asyncio.create_subprocess_exec(
+            *(sys.executable, __file__, "--type", json.dumps(about), str(seconds)),
+            stdin=asyncio.subprocess.PIPE,
+            stdout=asyncio.subprocess.PIPE,
+        )
+        assert process.stdin is not None
+        if ended is not None:
+            await ended.wait()
+            process.stdin.write(b"enough\n")
+        out, _ = await process.communicate()
+        figures: list[float] = json.loads(out)
+        return figures
+
+    def _url(self, person: Person) -> str:
+        path = f"codepad/rooms/{self.room_id}/documents/pad/sync?acks=1"
+        return f"{self.server.ws_url}{path}"
+
+
+async def type_here(about: list[dict[str, str]], seconds: float) -> None:
+    """What the process of the typists does; prints the figures as JSON."""
+    ann, ben = [await SyncClient(one["url"], {"Cookie": one["cookie"]}).connect() for one in about]
+    seen: asyncio.Queue[float] = asyncio.Queue()
+    ben.ydoc.observe(lambda _event: seen.put_nowait(now()))
+    loop = asyncio.get_running_loop()
+    enough = loop.run_in_executor(None, sys.stdin.readline)
+    figures, until_ms = [], now() + 1000 * seconds
+    while now() < until_ms and not enough.done():
+        pressed = now()
+        ann.type("k", 1)
+        figures.append(await asyncio.wait_for(seen.get(), 30) - pressed)
+        await asyncio.sleep(max(0.0, 1 / KEYS_PER_SECOND - (now() - pressed) / 1000))
+    print(json.dumps(figures), flush=True)
+    for client in (ann, ben):
+        await client.disconnect()
+
+
+# -- many at once, and much at once ----------------------------------------------------------------
+
+
+async def crowd(server: JupyterServer, rooms: int) -> None:
+    """So many rooms press Run at once, each with a fifth of a second of work."""
+    desks = [await Desk().open(server, "python") for _ in range(rooms)]
+    for at in desks:
+        await at.write(WORK)
+    for at in desks:
+        await at.run()
+    typists = Typists(server, (await server.room(starter_text="#\n"))["id"])
+    line("Typing while nothing runs", await typists.measure(10))
+    done = asyncio.Event()
+    typing = asyncio.create_task(typists.measure(120, done))
+    await asyncio.sleep(1)
+    began = now()
+    pressed = await asyncio.gather(*(at.press() for at in desks))
+    runs = [(at, run_id) for at, (run_id, _) in zip(desks, pressed, strict=True)]
+    await until(lambda: all(run in at.screen.ends for at, run in runs), "the end of all", 120)
+    done.set()
+    line(f"Typing while {rooms} rooms run", await typing)
+    lost = sum(at.screen.statuses[run] != "ok" for at, run in runs)
+    line(f"{rooms} rooms press Run: end of each", [at.screen.ends[run] - began for at, run in runs])
+    print(f"{rooms} rooms: all done in {(now() - began) / 1000:.1f} s, {lost} lost")
+
+
+async def floods(server: JupyterServer) -> None:
+    """What typing feels of floods of output in the same room."""
+    for what, code in FLOODS.items():
+        at = await Desk().open(server, "python")
+        await at.run("print(1)\n")
+        await at.write(f"#\n{code}")  # the comment is what the typists write
+        typists = Typists(server, at.id)
+        quiet = await typists.measure(5)
+        done = asyncio.Event()
+        typing = asyncio.create_task(typists.measure(60, done))
+        await asyncio.sleep(1)
+        for _ in range(5):
+            await at.press()
+            await asyncio.sleep(1)
+        await until(lambda at=at: len(at.screen.ends) >= 6, "the end of the floods", 90)  # type: ignore[misc]
+        done.set()
+        flooded = await typing
+        line(f"Typing, quiet, before: {what}", quiet)
+        line(f"Typing during: {what}", flooded)
+        print(f"ratio of p95: {share(flooded, 0.95) / share(quiet, 0.95):.2f}")
+
+
+async def main(arguments: argparse.Namespace) -> None:
+    """Measure one thing after the other on one server."""
+    with tempfile.TemporaryDirectory() as home:
+        options = ["--CodepadApp.warm_kernels=True", "--CodepadApp.kernels_limit=80"]
+        server = JupyterServer(Path(home), options=options)
+        try:
+            await server.start()
+            print("| What | p50 | p95 | n |\n|---|---|---|---|")
+            if "languages" in arguments.only:
+                await languages(server, arguments.rounds)
+                await stock(server, arguments.rounds)
+                await server.goodbye()
+            if "floods" in arguments.only:
+                await floods(server)
+                await server.goodbye()
+            if "crowd" in arguments.only:
+                await crowd(server, arguments.rooms)
+        finally:
+            await server.close()
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--rounds", type=int, default=40, help="runs of each kind")
+    parser.add_argument("--rooms", type=int, default=50, help="rooms that press Run together")
+    parser.add_argument(
+        "--only", default="languages,floods,crowd", help="languages, floods, crowd: some of these"
+    )
+    parser.add_argument("--type", nargs=2, help=argparse.SUPPRESS)
+    chosen = parser.parse_args()
+    if chosen.type:
+        asyncio.run(type_here(json.loads(chosen.type[0]), float(chosen.type[1])))
+    else:
+        asyncio.run(main(chosen))

@@ -11,6 +11,8 @@ PRAGMAS = (
     "PRAGMA journal_mode=WAL",
     "PRAGMA synchronous=FULL",
     "PRAGMA journal_size_limit=4194304",
+    # Else each statement with several rows writes the pages that it changes into a file of its own.
+    "PRAGMA temp_store=MEMORY",
 )
 SCHEMA = """
 CREATE TABLE IF NOT EXISTS documents (

@@ -21,6 +21,8 @@ LATER_SECONDS = 2.0
 """For how long a document may be behind what is typed in it."""
 LATER_STEP_SECONDS = 0.002
 ACKS_AT_ONCE = 8
+RIDE_SECONDS = 0.03
+"""For how long a word of what is on disk waits for a change that goes to the same client."""
 ACTIVE_SECONDS = 1.0
 
 
@@ -45,8 +47,8 @@ class Turns:
         self._active_told = 0.0
         self._lifelines = Lifelines(timeout_seconds)
         self._due: dict[SharedDocument, None] = {}
-        self._acks_due: deque[SyncClient] = deque()
-        self._acknowledging = False
+        self._acks_due: deque[tuple[float, SyncClient]] = deque()
+        self._acknowledging: asyncio.TimerHandle | None = None
         self._behind: dict[SharedDocument, float] = {}
         self._catching_up: asyncio.TimerHandle | None = None
         self._scheduled = self._reading = False
@@ -130,7 +132,6 @@ class Turns:
                 continue
             updates += more_updates
             acks += more_acks
-        self._acknowledge()
         self._write(updates, acks)
         self._ended = time.perf_counter()
         self._cost = self._ended - started
@@ -143,27 +144,37 @@ class Turns:
             self._update_log.append(updates, acks)
 
     def _durable(self, acks: list[tuple[SyncClient, int]]) -> None:
+        """Tell those whose changes are on disk; of many, most hear it with the next change.
+
+        A call of the system costs as much as all of Python for it.
+        """
+        now = asyncio.get_running_loop().time()
+        due = now if len(acks) <= ACKS_AT_ONCE and not self._scheduled else now + RIDE_SECONDS
         for client, count in acks:
             client.ack_due = count
-            self._acks_due.append(client)
-        if not self._scheduled:  # else they go out with what the next turn sends
+            self._acks_due.append((due, client))
+        if self._acknowledging is None or due == now:
             self._acknowledge()
 
     def _acknowledge(self) -> None:
-        """Tell some of those to whom there is something to tell, and the others soon."""
-        told = 0
-        while self._acks_due and told < ACKS_AT_ONCE:
-            client = self._acks_due.popleft()
-            if client.ack_due:  # it has not gone out with a change
+        """Tell some of those who have waited long enough, and the others in time."""
+        if self._acknowledging is not None:
+            self._acknowledging.cancel()
+            self._acknowledging = None
+        loop = asyncio.get_running_loop()
+        told, now = 0, loop.time()
+        while self._acks_due:
+            due, client = self._acks_due[0]
+            if client.ack_due and due <= now:
+                if told == ACKS_AT_ONCE:
+                    break
                 client.connection.send(client.take_ack())
                 told += 1
-        if self._acks_due and not self._acknowledging:
-            self._acknowledging = True
-            asyncio.get_running_loop().call_soon(self._go_on_acknowledging)
-
-    def _go_on_acknowledging(self) -> None:
-        self._acknowledging = False
-        self._acknowledge()
+            elif client.ack_due:
+                break
+            self._acks_due.popleft()  # it has gone out, perhaps with a change
+        if self._acks_due:
+            self._acknowledging = loop.call_at(self._acks_due[0][0], self._acknowledge)
 
     async def durable(self, document: SharedDocument) -> None:
         """Wait until all that is in a document now is on disk."""

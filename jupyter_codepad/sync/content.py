@@ -16,6 +16,9 @@ from .editing import set_content
 from .merge import Content, as_far_as, likeness, merge
 
 CLIENT_ID_BITS = 32
+LAID_ANEW_BYTES = 4_000_000
+"""Larger documents are not read twice: nobody's typing should wait for that."""
+
 MARK = "codepad"
 """Name of the map in which a document says how its history began."""
 
@@ -73,11 +76,33 @@ def emptied(file_type: str, state: bytes) -> bytes:
     ydoc = document.ydoc
     with ydoc.transaction():
         ydoc.get(MARK, type=Map).clear()
-        if isinstance(document, YNotebook):
-            ydoc.get("cells", type=Array).clear()
-        else:
-            ydoc.get("source", type=Text).clear()
+        _clear(document)
     return bytes(ydoc.get_update())
+
+
+def laid_anew(document: Any, file_type: str) -> bool:
+    """See that somebody new reads what those read who were there all the time; whether it was so.
+
+    Yjs puts a thing between the two neighbours that it names. Of made-up ones, the right before the
+    left, each copy makes something else, by what else it has at that moment. Then all of the content
+    is put in again, by the server: where the rest once was, nobody sees.
+    """
+    content = document.get()
+    if len(state := document.ydoc.get_update()) > LAID_ANEW_BYTES:
+        return True
+    if content_hash(built(file_type, [state]).get()) == content_hash(content):
+        return True
+    with document.ydoc.transaction():
+        _clear(document)
+        document.set(content)
+    return False
+
+
+def _clear(document: Any) -> None:
+    if isinstance(document, YNotebook):
+        document.ydoc.get("cells", type=Array).clear()
+    else:
+        document.ydoc.get("source", type=Text).clear()
 
 
 @dataclass(frozen=True)

@@ -20,7 +20,7 @@ from pycrdt import UndoManager
 
 from .client import SyncClient
 from .conflicts import Conflict, Conflicts, Keep, Reason
-from .content import content_hash, first_history, histories, outside_change
+from .content import content_hash, first_history, histories, laid_anew, outside_change
 from .document_file import DocumentFile
 from .files import Files, SaveClock
 from .meetings import Meetings
@@ -148,6 +148,7 @@ class DocumentRoom(StockDocumentRoom):  # type: ignore[misc]
     def guard(self, save_delay: float) -> None:
         """From now on people who are not trusted write here too: the document is a room's pad."""
         self._clock.delay = save_delay
+        self.shared.reads_alike = partial(laid_anew, self._document, self._file_type)
         self._tidy.start(now=self.ready)
         self._observe()
 

@@ -86,6 +86,9 @@ class SharedDocument:
         self._tidy = tidy
         self.edited: Callable[[], None] = lambda: None
         """Called when clients have changed something."""
+        self.reads_alike: Callable[[], bool] = lambda: True
+        """Called before somebody is told what has been written since the last time."""
+        self._read = True
         self.applies_later = False
         """Whether what concerns nobody but those who have the pad open may be applied later."""
         self._intake = Intake(ydoc, self.flush)
@@ -181,6 +184,10 @@ class SharedDocument:
 
     def _answer(self, client: SyncClient, state: bytes) -> None:
         self.flush()
+        if not self._read:
+            self._read = True
+            if not self.reads_alike():
+                self.log.warning("What was made up in %s is out of the way.", self.document_id)
         try:
             missing = self.ydoc.get_update(state)
         except Exception as error:
@@ -226,6 +233,7 @@ class SharedDocument:
             return
         if not self._inbox and not self._own:
             self._since = time.perf_counter()
+        self._read = False
         self._inbox.append((content, client))
         self._urgent = self._urgent or fit is not Fit.GOES_ON
         if step == SyncStep.MISSING:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from typing import Any
+from uuid import uuid4
 
 from jupyter_ydoc.ynotebook import YNotebook
 from jupyter_ydoc.yunicode import YUnicode
@@ -72,6 +73,7 @@ class Tidy:
                     _repair_cell(cell)
                 else:
                     del cells[place]
+            _part_twins(cells)
 
     def _repair_meta(self) -> None:
         """What is said of the notebook as a whole has to be there, and to be what it should be."""
@@ -130,8 +132,40 @@ def _repair_cell(cell: Map[Any]) -> None:
         del cell["id"]
     if "attachments" in cell and not _are_attachments(cell["attachments"]):
         del cell["attachments"]
-    if cell["cell_type"] == "code" or "outputs" in cell:
+    if cell["cell_type"] == "code":
+        if not _is_count(cell.get("execution_count", "")):
+            cell["execution_count"] = None
         _repair_outputs(cell)
+    elif "outputs" in cell:
+        _repair_outputs(cell)
+
+
+def _is_count(value: Any) -> bool:
+    """Whether a code cell may have it as its number; one that has none at all is not valid."""
+    return value is None or (isinstance(value, float | int) and 0 <= value < 2**53)
+
+
+def _part_twins(cells: Array[Any]) -> None:
+    """Let no two cells have one id, as the file cannot have them either.
+
+    Two people who move a cell at the same time make two of it: the second goes. One that differs
+    stays, under an id of its own.
+    """
+    places: dict[str, int] = {}
+    twins: list[tuple[int, int]] = []
+    for place, cell in enumerate(cells):
+        first = places.setdefault(cell["id"], place) if "id" in cell else place
+        if first != place:
+            twins.append((place, first))
+    for place, first in reversed(twins):
+        if _content(cells[place]) == _content(cells[first]):
+            del cells[place]
+        else:
+            cells[place]["id"] = str(uuid4())
+
+
+def _content(cell: Map[Any]) -> dict[str, Any]:
+    return {name: value for name, value in cell.to_py().items() if name != "execution_state"}
 
 
 def _repair_outputs(cell: Map[Any]) -> None:

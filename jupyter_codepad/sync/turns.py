@@ -153,8 +153,7 @@ class Turns:
         for client, count in acks:
             client.ack_due = count
             self._acks_due.append((due, client))
-        if self._acknowledging is None or due == now:
-            self._acknowledge()
+        self._acknowledge()
 
     def _acknowledge(self) -> None:
         """Tell some of those who have waited long enough, and the others in time."""

@@ -281,6 +281,17 @@ def message(rng: random.Random, world: World) -> bytes:
 # -- updates --------------------------------------------------------------------------------------
 
 
+CELL_PARTS = (
+    "source",
+    "metadata",
+    "outputs",
+    "id",
+    "cell_type",
+    "attachments",
+    "execution_count",
+)
+
+
 def edits(rng: random.Random, world: World) -> list[bytes]:
     """What somebody sends who has the document and edits it, in any way that pycrdt can."""
     ydoc: Doc[Any] = Doc()
@@ -297,7 +308,7 @@ def edits(rng: random.Random, world: World) -> list[bytes]:
     def odd_cell() -> None:
         cell = cells[rng.randrange(len(cells))] if len(cells) else None
         if isinstance(cell, Map):
-            name = rng.choice(("source", "metadata", "outputs", "id", "cell_type", "attachments"))
+            name = rng.choice(CELL_PARTS)
             cell[name] = odd_value(rng)
 
     def odd_key() -> None:

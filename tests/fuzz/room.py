@@ -14,7 +14,7 @@ from pycrdt import Array, Doc, Map, Text
 from jupyter_codepad.access.rate_limit import DEFAULT_LIMITS, RateLimiter
 from jupyter_codepad.sync.client import SyncClient
 from jupyter_codepad.sync.connection import Connection
-from jupyter_codepad.sync.content import first_history, histories, meet
+from jupyter_codepad.sync.content import first_history, histories, laid_anew, meet
 from jupyter_codepad.sync.protocol import Kind, Reader, SyncStep
 from jupyter_codepad.sync.returns import Returns
 from jupyter_codepad.sync.shared_document import SharedDocument
@@ -175,6 +175,7 @@ class Room:
         self.shared.returns = Returns(self._returned, size_limit_bytes=SIZE_LIMIT)
         self.shared.returns.histories = histories(ydoc)
         self.shared.applies_later = kind == "file"
+        self.shared.reads_alike = partial(laid_anew, self.document, kind)
         self.watch = Watch(self.document, self._changed)
         if self.shared.applies_later:
             self.watch.state()

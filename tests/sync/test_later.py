@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from pathlib import Path
 
 import httpx
@@ -10,6 +11,7 @@ import pytest
 from pycrdt import Map
 
 from jupyter_codepad.sync import turns
+from jupyter_codepad.sync.protocol import Kind
 from jupyter_codepad.sync.replica import PUT_OFF_LIMIT, Replica
 from jupyter_codepad.sync.updates import read_state, read_update
 from tests.fuzz.room import Honest, Room
@@ -111,6 +113,36 @@ async def test_what_cannot_be_applied_after_all_ends_the_document_for_everybody(
     bob.leave()
     room.stop()
     other.stop()
+
+
+def told(person: Honest) -> bool:
+    """Whether somebody has heard that their first change is on disk."""
+    return bytes((130, 2, Kind.ACK, 1)) in person.wire.received
+
+
+async def test_of_many_most_hear_that_it_is_on_disk_with_the_next_change(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(turns, "RIDE_SECONDS", 1.0)
+    room = Room("file")
+    people = [Honest(room) for _ in range(2 * turns.ACKS_AT_ONCE)]
+    room.turns._cost, room.turns._ended = 1.0, time.perf_counter()  # much goes on
+    for person in people:
+        person.text.insert(0, "x")
+    await until(lambda: not room.turns._due, "their turn")
+    assert not any(map(told, people))
+    ada, *others = people
+    ada.text.insert(0, "y")
+    await until(lambda: not room.turns._due, "Ada's turn")
+    assert all(map(told, others))
+    await until(lambda: bytes((130, 2, Kind.ACK, 2)) in ada.wire.received, "Ada's own")
+    await until(lambda: not room.turns._acks_due, "the end of waiting")
+    one, *_ = others
+    one.text.insert(0, "z")
+    await until(lambda: bytes((130, 2, Kind.ACK, 2)) in one.wire.received, "a lone one, at once")
+    for person in people:
+        person.leave()
+    room.stop()
 
 
 async def test_nobody_ever_sees_a_path_that_a_guest_has_said(server: JupyterServer) -> None:

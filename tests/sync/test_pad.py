@@ -10,9 +10,9 @@ from typing import Any
 
 import psutil
 import pytest
-from pycrdt import Array, Doc, Map
+from pycrdt import Array, Doc, Map, Text
 
-from jupyter_codepad.sync.protocol import Kind, SyncStep, sync_frame, var_uint
+from jupyter_codepad.sync.protocol import Kind, SyncStep, sync_frame, var_bytes, var_uint
 from tests.support.server import JupyterServer
 from tests.support.sync_client import SyncClient, until
 
@@ -346,6 +346,66 @@ async def test_what_is_no_output_or_no_cell_goes_and_the_file_is_written(
     file = server.pad_file(room)
     await until(lambda: "y = 2" in file.read_text(), "the notebook's file")
     assert not bob.closed and not mallory.closed
+
+
+async def test_no_two_cells_have_one_id_and_the_file_has_what_people_see(
+    server: JupyterServer,
+) -> None:
+    room = await server.room(pad_type="notebook", starter_text="x = 1")
+    ada = await (await server.guest(room["id"], "Ada")).document().connect()
+    bob = await (await server.guest(room["id"], "Bob")).document().connect()
+    file = server.pad_file(room)
+
+    def new(source: str) -> Map[Any]:
+        # Not as nbformat has it: without outputs, metadata and a number.
+        return Map({"cell_type": "code", "source": Text(source), "id": "x"})
+
+    def saved() -> list[dict[str, Any]]:
+        text = file.read_text()  # it may just be written
+        return list(json.loads(text)["cells"]) if text.endswith("}\n") else []
+
+    ada.cells().append(new("once"))
+    await until(lambda: len(saved()) == 2, "the new cell in the file")
+    ada.cells().append(new("once"))  # as when two people move a cell at the same time
+    ada.cells().append(new("another"))
+    await until(lambda: len(bob.cells()) == 3, "what is left of the twins")
+    await until(lambda: len(saved()) == 3, "the same in the file")
+    assert [str(cell["source"]) for cell in bob.cells()] == ["x = 1", "once", "another"]
+    assert len({cell["id"] for cell in bob.cells()}) == 3
+    assert [cell["id"] for cell in saved()] == [cell["id"] for cell in bob.cells()]
+    assert [cell["execution_count"] for cell in saved()] == [None] * 3
+    bob.cells()[1]["execution_count"] = "odd"
+    source = bob.cells()[1]["source"]
+    source += "\nmore"
+    await until(lambda: "more" in str(saved()), "the file")
+    assert saved()[1]["execution_count"] is None and "is invalid" not in server.log
+
+
+def made_up(who: int, left: tuple[int, int], right: tuple[int, int], text: bytes) -> bytes:
+    """An update that puts characters between two others, whether these are beside each other."""
+    names = b"".join(map(var_uint, (*left, *right)))
+    return b"\1\1" + var_uint(who) + b"\0\xc4" + names + var_bytes(text) + b"\0"
+
+
+async def test_who_comes_later_reads_what_the_others_read_whatever_somebody_makes_up(
+    server: JupyterServer,
+) -> None:
+    room = await server.room(starter_text="\n")
+    ada = await (await server.guest(room["id"], "Ada")).document().connect()
+    ada.type("0123456789", at=0)
+    mallory = await (await server.guest(room["id"], "Mallory")).document().connect()
+    hers = ada.ydoc.client_id
+    mallory.ydoc.apply_update(made_up(777, (hers, 8), (hers, 2), b"evil"))
+    await until(lambda: "evil" in str(ada.text), "what Mallory has made up")
+    ada.type("mid", at=5)
+    await until(lambda: ada.durable, "it on disk")
+    text = str(ada.text)
+    late = await (await server.guest(room["id"], "Late")).document().connect()
+    assert str(late.text) == text
+    late.type("after\n", at=len(text))
+    await until(lambda: str(ada.text) == str(mallory.text) == text + "after\n", "the same text")
+    await until(lambda: server.pad_file(room).read_text() == text + "after\n", "the file")
+    assert "made up" in server.log
 
 
 def shows(client: SyncClient, text: str) -> bool:

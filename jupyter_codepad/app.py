@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import gc
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from pathlib import Path
@@ -74,8 +73,6 @@ from .sync.update_log import UpdateLog
 EVENTS = Path(__file__).parent / "events"
 ACTIVITY_SCHEMA = "https://events.jupyter.org/jupyter_codepad/activity/v1"
 CONFLICT_SCHEMA = "https://events.jupyter.org/jupyter_codepad/conflict/v1"
-GARBAGE_THRESHOLD = 10_000
-"""New objects between two looks for cycles; a busy turn makes thousands that are none."""
 
 API_ROUTES: list[Route] = [
     *room_handlers.ROUTES,
@@ -378,11 +375,7 @@ class CodepadApp(CodepadSettings):
                 "This server has neither token nor password: whoever reaches it is its owner, and "
                 "a guest of a room is not kept from anything."
             )
-
-        # What is there now stays: looking through it again and again takes time from everybody.
-        gc.collect()
-        gc.freeze()
-        gc.set_threshold(GARBAGE_THRESHOLD, *gc.get_threshold()[1:])
+        fast_loop.keep_from_waiting()
         self.started.set()
         if self.when_started is not None:
             await self.when_started()

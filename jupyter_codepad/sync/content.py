@@ -76,33 +76,42 @@ def emptied(file_type: str, state: bytes) -> bytes:
     ydoc = document.ydoc
     with ydoc.transaction():
         ydoc.get(MARK, type=Map).clear()
-        _clear(document)
+        if isinstance(document, YNotebook):
+            ydoc.get("cells", type=Array).clear()
+        else:
+            ydoc.get("source", type=Text).clear()
     return bytes(ydoc.get_update())
 
 
 def laid_anew(document: Any, file_type: str) -> bool:
-    """See that somebody new reads what those read who were there all the time; whether it was so.
+    """See that somebody new reads what those read who were there before; whether it was so.
 
     Yjs puts a thing between the two neighbours that it names. Of made-up ones, the right before the
-    left, each copy makes something else, by what else it has at that moment. Then all of the content
-    is put in again, by the server: where the rest once was, nobody sees.
+    left, each copy makes something else, by what else it has at that moment. Then the server puts
+    all of the content in again: where the rest once was, nobody sees.
     """
-    content = document.get()
-    if len(state := document.ydoc.get_update()) > LAID_ANEW_BYTES:
-        return True
-    if content_hash(built(file_type, [state]).get()) == content_hash(content):
+    state = document.ydoc.get_update()
+    if len(state) > LAID_ANEW_BYTES or _read(built(file_type, [state])) == _read(document):
         return True
     with document.ydoc.transaction():
-        _clear(document)
-        document.set(content)
+        if isinstance(document, YNotebook):
+            cells = document.ycells
+            kept = [document.create_ycell(cell) for cell in cells.to_py() or []]
+            cells.clear()
+            cells.extend(kept)
+        else:
+            text = document.ydoc.get("source", type=Text)
+            words = str(text)
+            text.clear()
+            text += words
     return False
 
 
-def _clear(document: Any) -> None:
+def _read(document: Any) -> str:
+    """What people read, to be compared; whether a file could have it or not."""
     if isinstance(document, YNotebook):
-        document.ydoc.get("cells", type=Array).clear()
-    else:
-        document.ydoc.get("source", type=Text).clear()
+        return json.dumps(document.ycells.to_py(), sort_keys=True, default=repr)
+    return str(document.ydoc.get("source", type=Text))
 
 
 @dataclass(frozen=True)

@@ -118,6 +118,20 @@ def _is_cell(cell: Any) -> bool:
 
 
 def _repair_cell(cell: Map[Any]) -> None:
+    _repair_metadata(cell)
+    if not isinstance(cell.get("source"), Text):
+        cell["source"] = Text()
+    if "id" in cell and not isinstance(cell["id"], str):
+        del cell["id"]
+    if "attachments" in cell and not _are_attachments(cell["attachments"]):
+        del cell["attachments"]
+    if cell["cell_type"] == "code" and not _is_count(cell.get("execution_count", "")):
+        cell["execution_count"] = None
+    if cell["cell_type"] == "code" or "outputs" in cell:
+        _repair_outputs(cell)
+
+
+def _repair_metadata(cell: Map[Any]) -> None:
     metadata = cell.get("metadata")
     if isinstance(metadata, Map):
         if "trusted" in metadata:
@@ -126,18 +140,6 @@ def _repair_cell(cell: Map[Any]) -> None:
         cell["metadata"] = Map({})
     elif "trusted" in metadata:
         cell["metadata"] = Map({k: v for k, v in metadata.items() if k != "trusted"})
-    if not isinstance(cell.get("source"), Text):
-        cell["source"] = Text()
-    if "id" in cell and not isinstance(cell["id"], str):
-        del cell["id"]
-    if "attachments" in cell and not _are_attachments(cell["attachments"]):
-        del cell["attachments"]
-    if cell["cell_type"] == "code":
-        if not _is_count(cell.get("execution_count", "")):
-            cell["execution_count"] = None
-        _repair_outputs(cell)
-    elif "outputs" in cell:
-        _repair_outputs(cell)
 
 
 def _is_count(value: Any) -> bool:

@@ -78,8 +78,6 @@ class Tidy:
     def _repair_meta(self) -> None:
         """What is said of the notebook as a whole has to be there, and to be what it should be."""
         meta = self._document.ydoc.get("meta", type=Map)
-        if not self._document.ycells and not len(meta):
-            return
         with self._document.ydoc.transaction():
             for name, number in NBFORMAT.items():
                 found = meta.get(name)

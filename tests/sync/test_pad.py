@@ -348,6 +348,19 @@ async def test_what_is_no_output_or_no_cell_goes_and_the_file_is_written(
     assert not bob.closed and not mallory.closed
 
 
+async def test_a_notebook_of_which_somebody_has_left_nothing_is_written_all_the_same(
+    server: JupyterServer,
+) -> None:
+    room = await server.room(pad_type="notebook", starter_text="x = 1")
+    mallory = await (await server.guest(room["id"], "Mallory")).document().connect()
+    with mallory.ydoc.transaction():
+        mallory.cells().clear()
+        mallory.ydoc.get("meta", type=Map).clear()
+    file = server.pad_file(room)
+    await until(lambda: '"cells": []' in file.read_text(), "the empty notebook")
+    assert json.loads(file.read_text())["nbformat"] == 4 and "Traceback" not in server.log
+
+
 async def test_no_two_cells_have_one_id_and_the_file_has_what_people_see(
     server: JupyterServer,
 ) -> None:

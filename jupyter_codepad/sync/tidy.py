@@ -165,7 +165,9 @@ def _part_twins(cells: Array[Any]) -> None:
 
 
 def _content(cell: Map[Any]) -> dict[str, Any]:
-    return {name: value for name, value in cell.to_py().items() if name != "execution_state"}
+    return {
+        name: value for name, value in (cell.to_py() or {}).items() if name != "execution_state"
+    }
 
 
 def _repair_outputs(cell: Map[Any]) -> None:

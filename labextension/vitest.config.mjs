@@ -5,6 +5,8 @@ export default defineConfig({
     environment: 'jsdom',
     setupFiles: ['tests/support/jsdom.ts'],
     include: ['tests/**/*.test.{ts,tsx}'],
+    // Written for bundlers: Node itself cannot load them.
+    server: { deps: { inline: [/@jupyterlab\//] } },
     restoreMocks: true
   }
 });

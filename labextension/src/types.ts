@@ -111,6 +111,12 @@ export interface ILanguage {
   available: boolean;
   notebook: boolean;
   starter_text: string;
+  /** What begins a line comment. */
+  comment?: string;
+  /** How many spaces one step of indentation is, or a tab. */
+  indent?: number | 'tab';
+  /** What to install where it is not available; null for guests. */
+  missing?: string | null;
 }
 
 export interface ISandbox {

@@ -1,19 +1,7 @@
 /** A CodeMirror editor on a shared text. */
-import {
-  autocompletion,
-  closeBrackets,
-  closeBracketsKeymap,
-  completionKeymap
-} from '@codemirror/autocomplete';
+import { autocompletion, closeBracketsKeymap, completionKeymap } from '@codemirror/autocomplete';
 import { defaultKeymap, indentWithTab } from '@codemirror/commands';
-import { python } from '@codemirror/lang-python';
-import {
-  bracketMatching,
-  HighlightStyle,
-  indentOnInput,
-  indentUnit,
-  syntaxHighlighting
-} from '@codemirror/language';
+import { bracketMatching, HighlightStyle, indentOnInput, syntaxHighlighting } from '@codemirror/language';
 import { highlightSelectionMatches, searchKeymap } from '@codemirror/search';
 import { Compartment, EditorState, type Extension, Prec, type Transaction } from '@codemirror/state';
 import {
@@ -32,26 +20,31 @@ import type * as Y from 'yjs';
 import type { FollowModel } from '../people/follow';
 import { carets } from './carets';
 import { following } from './following';
+import { grammarHere, type IEditorLanguage, loadGrammar, manners } from './languages';
 import { sizeLimit } from './limit';
 import { OwnUndo } from './undo';
 
 const TYPING_MS = 3000;
 
+export type AfterRun = 'stay' | 'advance' | 'insert';
+
 export interface IEditorOptions {
   parent: HTMLElement;
   text: Y.Text;
   awareness: Awareness;
-  language: string;
+  language: IEditorLanguage;
   readOnly: boolean;
   /** What a screen reader calls it. */
   label: string;
   limitBytes: number;
   cspNonce: string;
   onRefused: (words: string) => void;
-  /** `advance`: the keys also ask to go on to what comes next (a notebook's next cell). */
-  onRun: (advance: boolean) => void;
+  /** What the keys that run ask for besides: to go on to a notebook's next cell, or to a new one below. */
+  onRun: (then: AfterRun) => void;
   /** Grows with its text instead of scrolling (cells). */
   inline?: boolean;
+  /** Called after every change of text or selection. */
+  onUpdate?: (state: EditorState) => void;
   /** Lets this editor show what somebody else sees. */
   follow?: FollowModel;
 }
@@ -61,6 +54,8 @@ export interface IPadEditor {
   view: EditorView;
   undoManager: OwnUndo;
   setReadOnly: (readOnly: boolean) => void;
+  /** Follow another language: text, caret and history stay. */
+  setLanguage: (language: IEditorLanguage) => void;
 }
 
 /** What differs between those who may type and those who may not. */
@@ -114,6 +109,12 @@ const theme = EditorView.theme({
   '.cm-panels': { backgroundColor: 'var(--jp-layout-color1)', color: 'var(--jp-ui-font-color1)' }
 });
 
+/** As high as its text; and of many editors on a page only one has a line that one is in. */
+const inlineTheme = EditorView.theme({
+  '&': { height: 'auto' },
+  '&:not(.cm-focused) .cm-activeLine, &:not(.cm-focused) .cm-activeLineGutter': { backgroundColor: 'transparent' }
+});
+
 /** Tells the others that this person types, until three seconds after the last change. */
 function typing(awareness: Awareness): Extension {
   let timer: ReturnType<typeof setTimeout> | undefined;
@@ -158,17 +159,29 @@ const typeOver = EditorView.domEventHandlers({
 export function createEditor(options: IEditorOptions): IPadEditor {
   const { text, awareness } = options;
   const changeable = new Compartment();
+  const grammar = new Compartment();
+  const rest = new Compartment();
+  let language = options.language;
   const undoManager = new OwnUndo(text, () => !view.state.readOnly);
-  const run = (advance: boolean): boolean => {
-    options.onRun(advance);
+  const run = (then: AfterRun) => (): boolean => {
+    options.onRun(then);
     return true;
+  };
+  const load = (): void => {
+    const wanted = language;
+    void loadGrammar(wanted.mode).then(loaded => {
+      if (wanted === language) {
+        view.dispatch({ effects: grammar.reconfigure(loaded) });
+      }
+    });
   };
   const extensions: Extension[] = [
     options.cspNonce ? EditorView.cspNonce.of(options.cspNonce) : [],
     Prec.highest(
       keymap.of([
-        { key: 'Mod-Enter', run: () => run(false) },
-        { key: 'Shift-Enter', run: () => run(true) }
+        { key: 'Mod-Enter', run: run('stay') },
+        { key: 'Shift-Enter', run: run('advance') },
+        ...(options.inline ? [{ key: 'Alt-Enter', run: run('insert') }] : [])
       ])
     ),
     // Positions are those of the shared text: a carriage return in it is a character like any other.
@@ -178,11 +191,9 @@ export function createEditor(options: IEditorOptions): IPadEditor {
     typeOver,
     lineNumbers(),
     drawSelection(),
-    options.language === 'markdown' ? EditorView.lineWrapping : [],
     indentOnInput(),
-    indentUnit.of('    '),
+    rest.of(manners(language)),
     bracketMatching(),
-    closeBrackets(),
     autocompletion({ activateOnTyping: false }),
     highlightSelectionMatches(),
     keymap.of([
@@ -193,11 +204,12 @@ export function createEditor(options: IEditorOptions): IPadEditor {
       ...completionKeymap,
       indentWithTab // but after Escape, Tab leaves the editor: CodeMirror sees to that
     ]),
-    options.language === 'python' ? python() : [],
+    grammar.of(grammarHere(language.mode) ?? []),
     syntaxHighlighting(colors),
     theme,
-    options.inline ? EditorView.theme({ '&': { height: 'auto' } }) : [],
+    options.inline ? inlineTheme : [],
     changeable.of(rights(options, options.readOnly)),
+    options.onUpdate ? EditorView.updateListener.of(update => options.onUpdate?.(update.state)) : [],
     sizeLimit(options.limitBytes, options.onRefused),
     yCollab(text, null, { undoManager }),
     carets(text, awareness),
@@ -207,9 +219,20 @@ export function createEditor(options: IEditorOptions): IPadEditor {
     parent: options.parent,
     state: EditorState.create({ doc: text.toString(), extensions })
   });
+  if (grammarHere(language.mode) === null) {
+    load();
+  }
   return {
     view,
     undoManager,
-    setReadOnly: readOnly => view.dispatch({ effects: changeable.reconfigure(rights(options, readOnly)) })
+    setReadOnly: readOnly => view.dispatch({ effects: changeable.reconfigure(rights(options, readOnly)) }),
+    setLanguage: next => {
+      language = next;
+      const here = grammarHere(next.mode);
+      view.dispatch({ effects: [rest.reconfigure(manners(next)), grammar.reconfigure(here ?? [])] });
+      if (here === null) {
+        load();
+      }
+    }
   };
 }

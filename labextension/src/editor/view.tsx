@@ -1,14 +1,16 @@
 /** The editor of a shared text as a React view. */
-import { useEffect, useRef } from 'react';
+import { useEffect, useLayoutEffect, useRef } from 'react';
+import type { Text } from '@codemirror/state';
 import type * as Y from 'yjs';
 import type { FollowModel } from '../people/follow';
 import type { Provider } from '../sync/provider';
-import { createEditor, type IPadEditor } from './editor';
+import { type AfterRun, createEditor, type IPadEditor } from './editor';
+import type { IEditorLanguage } from './languages';
 
 export interface ITextEditorProps {
   provider: Provider;
   text: Y.Text;
-  language: string;
+  language: IEditorLanguage;
   readOnly: boolean;
   label: string;
   limitBytes: number;
@@ -16,8 +18,23 @@ export interface ITextEditorProps {
   inline?: boolean;
   follow?: FollowModel;
   onRefused: (words: string) => void;
-  onRun: (advance: boolean) => void;
+  onRun: (then: AfterRun) => void;
   onReady?: () => void;
+}
+
+interface ICaret {
+  text: Text | string;
+  head: number;
+}
+
+/** Where a caret of another text belongs in a text that is nearly the same. */
+export function placeIn(text: string, caret: ICaret): number {
+  const old = String(caret.text);
+  let same = 0;
+  while (same < text.length && same < old.length && text[same] === old[same]) {
+    same += 1;
+  }
+  return caret.head <= same ? caret.head : Math.min(text.length, Math.max(same, text.length - (old.length - caret.head)));
 }
 
 export function TextEditor(props: ITextEditorProps): JSX.Element {
@@ -27,12 +44,16 @@ export function TextEditor(props: ITextEditorProps): JSX.Element {
   latest.current = props;
   const editor = useRef<IPadEditor | null>(null);
   const { provider, text, readOnly, language, follow } = props;
-  useEffect(() => {
+  // What was in an editor that had the focus and is made anew, as its text has been moved.
+  const left = useRef<ICaret | null>(null);
+  // At once: a key that is pressed in between would be lost.
+  useLayoutEffect(() => {
+    let last: ICaret = { text: '', head: 0 };
     const made = createEditor({
       parent: host.current as HTMLElement,
       text,
       awareness: provider.awareness,
-      language,
+      language: latest.current.language,
       readOnly: latest.current.readOnly,
       label: latest.current.label,
       limitBytes: latest.current.limitBytes,
@@ -40,12 +61,34 @@ export function TextEditor(props: ITextEditorProps): JSX.Element {
       inline: latest.current.inline,
       follow,
       onRefused: words => latest.current.onRefused(words),
-      onRun: advance => latest.current.onRun(advance)
+      onRun: then => latest.current.onRun(then),
+      // When the text is deleted the editor gets empty first, and its caret goes to the beginning.
+      onUpdate: state => (text._item?.deleted ? undefined : (last = { text: state.doc, head: state.selection.main.head }))
     });
     editor.current = made;
+    const { view } = made;
+    last = { text: view.state.doc, head: 0 };
+    if (left.current) {
+      view.dispatch({ selection: { anchor: placeIn(view.state.doc.toString(), left.current) } });
+      view.focus();
+    }
     latest.current.onReady?.();
-    return () => made.view.destroy();
-  }, [provider, text, language, follow]);
+    return () => {
+      left.current = document.activeElement === view.contentDOM ? last : null;
+      view.destroy();
+    };
+  }, [provider, text, follow]);
+  // Nor does anything move when the room's language changes.
+  const { mode, comment, indent } = language;
+  const spoken = useRef(language);
+  useEffect(() => {
+    const now = { mode, comment, indent };
+    const before = spoken.current;
+    if (before.mode !== mode || before.comment !== comment || before.indent !== indent) {
+      spoken.current = now;
+      editor.current?.setLanguage(now);
+    }
+  }, [mode, comment, indent]);
   // The text, the caret and the history stay as they are when rights change.
   const shown = useRef(readOnly);
   useEffect(() => {

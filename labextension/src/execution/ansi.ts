@@ -1,158 +1,200 @@
-/** Terminal text as spans: SGR colours (ECMA-48 §8.3.117), carriage returns and backspaces. */
+/**
+ * Terminal text as spans: SGR colours (ECMA-48 §8.3.117), carriage returns, backspaces, and the moves of
+ * the cursor with which progress bars of several lines draw themselves.
+ */
 
 export interface ISpan {
   text: string;
   /** Class names, for example `cp-ansi-red cp-ansi-bold`; empty for plain text. */
   className: string;
+  /** A colour that is none of the eight named ones, as `rgb(…)`; its class is `cp-ansi-fg`. */
+  color?: string;
+  /** The same of the background; its class is `cp-ansi-bg`. */
+  background?: string;
 }
 
+/** Some lines that are drawn together; a new object whenever one of them has changed. */
+export interface IBlock {
+  key: number;
+  lines: number;
+  spans: ISpan[];
+}
+
+type Ink = Omit<ISpan, 'text'>;
+
 const COLORS = ['black', 'red', 'green', 'yellow', 'blue', 'magenta', 'cyan', 'white'];
+const BLOCK_LINES = 100;
+/** How far up the cursor goes: what is above cannot change any more. */
+const REACH_LINES = 100;
+/** The longest escape sequence whose end is waited for. */
+const UNFINISHED_CHARACTERS = 256;
 
 /** What is not printed: an escape sequence, a line feed, a carriage return, or another control. */
 const TOKEN =
   /\u001b(?:\[([0-9;:?]*)[ -/]*([@-~])|\][^\u0007\u001b]*(?:\u0007|\u001b\\)?|[@-Z\\-_])|[\u0000-\u0008\u000a-\u001f\u007f]/g;
+const UNFINISHED = /^\u001b(?:\[[0-9;:?]*[ -/]*|\][^\u0007\u001b]*)?$/;
+
+const FLAGS: Record<number, [name: Flag, on: boolean][]> = {
+  1: [['bold', true]],
+  2: [['dim', true]],
+  3: [['italic', true]],
+  4: [['underline', true]],
+  7: [['inverse', true]],
+  9: [['strike', true]],
+  22: [['bold', false], ['dim', false]],
+  23: [['italic', false]],
+  24: [['underline', false]],
+  27: [['inverse', false]],
+  29: [['strike', false]]
+};
+
+type Flag = 'bold' | 'dim' | 'italic' | 'underline' | 'inverse' | 'strike';
 
 interface IStyle {
+  /** The name of one of the eight colours, `rgb(…)`, or empty. */
   color: string;
   background: string;
-  bold: boolean;
-  italic: boolean;
-  underline: boolean;
+  flags: ReadonlySet<Flag>;
 }
 
-const PLAIN: IStyle = { color: '', background: '', bold: false, italic: false, underline: false };
+const PLAIN: IStyle = { color: '', background: '', flags: new Set() };
+const NO_INK: Ink = { className: '' };
 
-function classesOf(style: IStyle): string {
+function inkOf(style: IStyle): Ink {
+  const exact = (color: string): boolean => color.startsWith('rgb');
   const names = [
-    style.color && `cp-ansi-${style.color}`,
-    style.background && `cp-ansi-bg-${style.background}`,
-    style.bold && 'cp-ansi-bold',
-    style.italic && 'cp-ansi-italic',
-    style.underline && 'cp-ansi-underline'
+    style.color && (exact(style.color) ? 'cp-ansi-fg' : `cp-ansi-${style.color}`),
+    style.background && (exact(style.background) ? `cp-ansi-bg cp-ansi-on-${shade(style.background)}` : `cp-ansi-bg-${style.background}`),
+    ...[...style.flags].sort().map(flag => `cp-ansi-${flag}`)
   ];
-  return names.filter(Boolean).join(' ');
-}
-
-/** The nearest of the eight colours to one of the 256, or to red, green, blue. */
-function nearest(codes: number[]): [string, number] {
-  if (codes[0] === 5) {
-    const index = codes[1] ?? 0;
-    if (index < 16) {
-      return [COLORS[index % 8] as string, 2];
-    }
-    if (index >= 232) {
-      return [index < 244 ? 'black' : 'white', 2];
-    }
-    const cube = index - 16;
-    return [fromRgb(Math.floor(cube / 36) * 51, (Math.floor(cube / 6) % 6) * 51, (cube % 6) * 51), 2];
+  const ink: Ink = { className: names.filter(Boolean).join(' ') };
+  if (exact(style.color)) {
+    ink.color = style.color;
   }
-  return [fromRgb(codes[1] ?? 0, codes[2] ?? 0, codes[3] ?? 0), 4];
+  if (exact(style.background)) {
+    ink.background = style.background;
+  }
+  return ink;
 }
 
-function fromRgb(red: number, green: number, blue: number): string {
-  const bits = (red > 127 ? 1 : 0) | (green > 127 ? 2 : 0) | (blue > 127 ? 4 : 0);
-  return COLORS[bits] as string;
+/** Whether a colour is dark, so that what is written on it has to be light. */
+function shade(color: string): 'dark' | 'light' {
+  const [red = 0, green = 0, blue = 0] = (color.match(/\d+/g) ?? []).map(Number);
+  return 0.299 * red + 0.587 * green + 0.114 * blue < 128 ? 'dark' : 'light';
+}
+
+/** What `38` or `48` is followed by: one of 256 colours, or red, green and blue; and how many codes that took. */
+function extended(codes: number[]): [color: string, used: number] {
+  const byte = (value: number | undefined): number => Math.min(255, Math.max(0, value ?? 0));
+  if (codes[0] === 2) {
+    return [`rgb(${byte(codes[1])}, ${byte(codes[2])}, ${byte(codes[3])})`, 4];
+  }
+  const index = byte(codes[1]);
+  if (codes[0] !== 5) {
+    return ['', 0];
+  }
+  if (index < 16) {
+    return [COLORS[index % 8] as string, 2];
+  }
+  if (index >= 232) {
+    const gray = 8 + (index - 232) * 10;
+    return [`rgb(${gray}, ${gray}, ${gray})`, 2];
+  }
+  const step = (value: number): number => (value ? 55 + value * 40 : 0);
+  const cube = index - 16;
+  return [`rgb(${step(Math.floor(cube / 36))}, ${step(Math.floor(cube / 6) % 6)}, ${step(cube % 6)})`, 2];
 }
 
 function apply(style: IStyle, codes: number[]): IStyle {
-  let next = { ...style };
+  let next = style;
   for (let i = 0; i < codes.length; i++) {
     const code = codes[i] as number;
+    const flags = FLAGS[code];
     if (code === 0) {
-      next = { ...PLAIN };
-    } else if (code === 1) {
-      next.bold = true;
-    } else if (code === 3) {
-      next.italic = true;
-    } else if (code === 4) {
-      next.underline = true;
-    } else if (code === 22) {
-      next.bold = false;
-    } else if (code === 23) {
-      next.italic = false;
-    } else if (code === 24) {
-      next.underline = false;
+      next = PLAIN;
+    } else if (flags) {
+      const set = new Set(next.flags);
+      flags.forEach(([name, on]) => (on ? set.add(name) : set.delete(name)));
+      next = { ...next, flags: set };
     } else if (code === 39) {
-      next.color = '';
+      next = { ...next, color: '' };
     } else if (code === 49) {
-      next.background = '';
+      next = { ...next, background: '' };
     } else if (code === 38 || code === 48) {
-      const [color, used] = nearest(codes.slice(i + 1));
-      next[code === 38 ? 'color' : 'background'] = color;
+      const [color, used] = extended(codes.slice(i + 1, i + 5));
+      if (used) {
+        next = { ...next, [code === 38 ? 'color' : 'background']: color };
+      }
       i += used;
     } else if ((code >= 30 && code <= 37) || (code >= 90 && code <= 97)) {
-      next.color = COLORS[code % 10] as string;
+      next = { ...next, color: COLORS[code % 10] as string };
     } else if ((code >= 40 && code <= 47) || (code >= 100 && code <= 107)) {
-      next.background = COLORS[code % 10] as string;
+      next = { ...next, background: COLORS[code % 10] as string };
     }
   }
   return next;
 }
 
-function push(spans: ISpan[], text: string, className: string): void {
+function push(spans: ISpan[], text: string, ink: Ink): void {
   const last = spans[spans.length - 1];
-  if (last && last.className === className) {
+  if (last && last.className === ink.className && last.color === ink.color && last.background === ink.background) {
     last.text += text;
   } else if (text) {
-    spans.push({ text, className });
+    spans.push({ text, ...ink });
   }
 }
 
 /**
- * The line that is being written. It is a list of spans until something moves the cursor back; from
- * then on it is a list of cells, so that however often a progress bar writes itself over, the work
- * stays proportional to what was printed.
+ * A line. It is a list of spans until something moves the cursor back; from then on it is a list of
+ * cells, so that however often a progress bar writes itself over, the work stays proportional to what
+ * was printed.
  */
 class Line {
   private _spans: ISpan[] = [];
   private _cells: ISpan[] | null = null;
   private _column = 0;
 
-  write(text: string, className: string): void {
+  get spans(): ISpan[] {
+    return this._cells ?? this._spans;
+  }
+
+  get column(): number {
+    this._split();
+    return this._column;
+  }
+
+  set column(value: number) {
+    this._split();
+    this._column = Math.max(0, value);
+  }
+
+  write(text: string, ink: Ink): void {
     if (!this._cells) {
-      push(this._spans, text, className);
+      push(this._spans, text, ink);
       return;
     }
     for (const character of text) {
       while (this._cells.length < this._column) {
         this._cells.push({ text: ' ', className: '' });
       }
-      this._cells[this._column++] = { text: character, className };
+      this._cells[this._column++] = { text: character, ...ink };
     }
   }
 
-  /** `\r`: to the start of the line. */
-  rewind(): void {
-    this._split();
-    this._column = 0;
-  }
-
-  /** `\b`: one to the left. */
-  back(): void {
-    this._split();
-    this._column = Math.max(0, this._column - 1);
-  }
-
-  /** `CSI K`: erase what is right of the cursor, or (2) the whole line. */
+  /** `CSI K`: erase what is right of the cursor, or (1) left of it, or (2) the whole line. */
   erase(what: number): void {
     const cells = this._split();
-    cells.length = what === 2 ? 0 : what === 0 ? Math.min(cells.length, this._column) : cells.length;
-  }
-
-  /** Move what is shown to `spans` and begin a new line. */
-  flush(spans: ISpan[]): void {
-    for (const { text, className } of this._cells ?? this._spans) {
-      push(spans, text, className);
+    if (what === 1) {
+      cells.fill({ text: ' ', className: '' }, 0, this._column);
+    } else {
+      cells.length = what === 2 ? 0 : Math.min(cells.length, this._column);
     }
-    this._spans = [];
-    this._cells = null;
-    this._column = 0;
   }
 
   private _split(): ISpan[] {
     if (!this._cells) {
-      this._cells = this._spans.flatMap(({ text, className }) =>
-        Array.from(text, character => ({ text: character, className }))
+      this._cells = this._spans.flatMap(({ text, ...ink }) =>
+        Array.from(text, character => ({ text: character, ...ink }))
       );
       this._spans = [];
       this._column = this._cells.length;
@@ -161,35 +203,142 @@ class Line {
   }
 }
 
-/** What a terminal shows of a text. The time it takes grows with the text's length only. */
-export function ansiSpans(text: string): ISpan[] {
-  const spans: ISpan[] = [];
-  const line = new Line();
-  let style: IStyle = PLAIN;
-  let className = '';
-  let last = 0;
-  for (const match of text.matchAll(TOKEN)) {
-    line.write(text.slice(last, match.index), className);
-    last = match.index + match[0].length;
-    const [token, codes, command] = match;
-    if (token === '\n') {
-      line.flush(spans);
-      push(spans, '\n', '');
-    } else if (token === '\r') {
-      // Of lines that end as on Windows, nothing is written over.
-      if (text[last] !== '\n' && text[last] !== '\r') {
-        line.rewind();
+/** A terminal without a height: what is printed to it can be asked for at any time, and grows. */
+export class Screen {
+  private readonly _lines: Line[] = [new Line()];
+  private readonly _blocks: (IBlock | null)[] = [null];
+  private _row = 0;
+  private _style = PLAIN;
+  private _ink = NO_INK;
+  /** The beginning of an escape sequence, or a carriage return: what follows says what it means. */
+  private _rest = '';
+
+  /** Print more. The time that takes grows with the length of `text` only. */
+  feed(text: string): void {
+    const whole = this._rest + text;
+    const end = unfinishedAt(whole);
+    this._rest = whole.slice(end);
+    this._print(whole.slice(0, end));
+  }
+
+  /** All that is shown. Blocks that have not changed since the last call are the same objects. */
+  blocks(): IBlock[] {
+    return this._blocks.map((block, key) => {
+      if (block) {
+        return block;
       }
-    } else if (token === '\b') {
-      line.back();
-    } else if (command === 'm') {
-      style = apply(style, (codes || '0').split(/[;:]/).map(code => Number(code) || 0));
-      className = classesOf(style);
-    } else if (command === 'K') {
-      line.erase(Number(codes) || 0);
+      const first = key * BLOCK_LINES;
+      const lines = this._lines.slice(first, first + BLOCK_LINES);
+      const spans: ISpan[] = [];
+      lines.forEach((line, i) => {
+        line.spans.forEach(({ text, ...ink }) => push(spans, text, ink));
+        if (first + i < this._lines.length - 1) {
+          push(spans, '\n', NO_INK);
+        }
+      });
+      return (this._blocks[key] = { key, lines: lines.length, spans });
+    });
+  }
+
+  private get _line(): Line {
+    return this._lines[this._row] as Line;
+  }
+
+  private _touch(): void {
+    this._blocks[Math.floor(this._row / BLOCK_LINES)] = null;
+  }
+
+  private _print(text: string): void {
+    let last = 0;
+    for (const match of text.matchAll(TOKEN)) {
+      this._write(text.slice(last, match.index));
+      last = match.index + match[0].length;
+      const [token, codes, command] = match;
+      if (token === '\n') {
+        this._newLine();
+      } else if (token === '\r') {
+        // Of lines that end as on Windows, nothing is written over.
+        if (text[last] !== '\n' && text[last] !== '\r') {
+          this._line.column = 0;
+        }
+      } else if (token === '\b') {
+        this._line.column -= 1;
+      } else if (command) {
+        this._obey(command, codes ?? '');
+      }
+    }
+    this._write(text.slice(last));
+  }
+
+  private _write(text: string): void {
+    if (text) {
+      this._line.write(text, this._ink);
+      this._touch();
     }
   }
-  line.write(text.slice(last), className);
-  line.flush(spans);
-  return spans;
+
+  private _newLine(): void {
+    this._touch();
+    this._row += 1;
+    if (this._row < this._lines.length) {
+      this._line.column = 0;
+    } else {
+      this._lines.push(new Line());
+    }
+    this._touch();
+  }
+
+  private _obey(command: string, codes: string): void {
+    const number = Number(codes.split(';')[0]) || 0;
+    if (command === 'm') {
+      this._style = apply(this._style, (codes || '0').split(/[;:]/).map(code => Number(code) || 0));
+      this._ink = inkOf(this._style);
+    } else if (command === 'K') {
+      this._line.erase(number);
+      this._touch();
+    } else if (command === 'A' || command === 'F') {
+      this._move(-Math.max(1, number), command === 'F');
+    } else if (command === 'B' || command === 'E') {
+      this._move(Math.max(1, number), command === 'E');
+    } else if (command === 'C' || command === 'D') {
+      const steps = Math.min(Math.max(1, number), 1000);
+      this._line.column += command === 'C' ? steps : -steps;
+    } else if (command === 'G') {
+      this._line.column = Math.min(number, 1000) - 1;
+    } else if (command === 'J' && number === 0) {
+      this._eraseBelow();
+    }
+  }
+
+  /** Up or down among the lines that there are. */
+  private _move(rows: number, toStart: boolean): void {
+    const column = this._line.column;
+    const last = this._lines.length - 1;
+    const first = Math.max(0, last - REACH_LINES);
+    this._row = Math.min(last, Math.max(first, this._row + rows));
+    this._line.column = toStart ? 0 : column;
+  }
+
+  private _eraseBelow(): void {
+    this._line.erase(0);
+    this._touch();
+    this._lines.length = this._row + 1;
+    this._blocks.length = Math.floor(this._row / BLOCK_LINES) + 1;
+  }
+}
+
+/** Where what cannot be understood before more has come begins. */
+function unfinishedAt(text: string): number {
+  const escape = text.lastIndexOf('\u001b');
+  if (escape >= Math.max(0, text.length - UNFINISHED_CHARACTERS) && UNFINISHED.test(text.slice(escape))) {
+    return escape;
+  }
+  return text.endsWith('\r') ? text.length - 1 : text.length;
+}
+
+/** What a terminal shows of a text. */
+export function ansiSpans(text: string): ISpan[] {
+  const screen = new Screen();
+  screen.feed(text);
+  return screen.blocks().flatMap(block => block.spans);
 }

@@ -1,7 +1,7 @@
 /** The runs of a room, as the shared run document says; and what one can ask for. */
 import { Signal, type ISignal } from '@lumino/signaling';
 import * as Y from 'yjs';
-import { type Api, wordsOf } from '../api';
+import { type Api, ApiError, wordsOf } from '../api';
 import type { Provider } from '../sync/provider';
 import type { IRun, RunStatus } from '../types';
 
@@ -24,9 +24,30 @@ export interface IRunEntry {
   queuedAt: string | null;
   startedAt: string | null;
   executionCount: number | null;
+  /** Who it is by. */
+  participantId: string;
+  /** What the program asks now, if it asks. */
+  input: IInputWish | null;
+  /** Who gave the last answer; empty when nobody has. */
+  answeredBy: string;
+  /** How many runs go before it on this server. */
+  position: number;
   truncated: boolean;
   message: string;
   outputs: Output[];
+}
+
+export interface IInputWish {
+  prompt: string;
+  password: boolean;
+}
+
+/** What a run is asked for with. */
+export interface IRunWish {
+  /** All that the program will read; without it people are asked while it runs. */
+  stdin?: string;
+  /** Runs with the same one are not run any more once one of them has failed. */
+  batch?: string;
 }
 
 export type KernelStatus =
@@ -37,6 +58,12 @@ export type KernelStatus =
   | 'dead'
   | 'unavailable';
 
+/** How many cells of "Run all" wait on the server at a time: its queue has a limit. */
+const IN_FLIGHT = 10;
+const PATIENCE = 20;
+const AGAIN_MS = 3000;
+const FAILED = new Set<RunStatus>(['error', 'interrupted', 'dead']);
+
 export function isOver(status: RunStatus): boolean {
   return status !== 'queued' && status !== 'running';
 }
@@ -46,6 +73,13 @@ export class RunsModel {
   private readonly _kernel: Y.Map<unknown>;
   private readonly _changed = new Signal<this, void>(this);
   private readonly _failed = new Signal<this, string>(this);
+  /** When a run was asked for here last, on the clock of `performance.now`. */
+  private _ranAt = -Infinity;
+  /** Runs whose program has read something from here. */
+  private readonly _answered = new Set<string>();
+  private _disposed = false;
+  /** The runs of "Run all" that goes on now, and how they stood when they were last seen. */
+  private _batch: Map<string, RunStatus> | null = null;
   /** What was asked for and is not answered yet. */
   private readonly _asked = new Set<string>();
   /** Converted entries, kept until their shared map changes: long outputs are not copied twice. */
@@ -54,7 +88,9 @@ export class RunsModel {
   constructor(
     readonly provider: Provider,
     private readonly _api: Api,
-    private readonly _roomId: string
+    private readonly _roomId: string,
+    /** Address of `codepad/`, for what is downloaded. */
+    private readonly _baseUrl = ''
   ) {
     this._runs = provider.doc.getArray('runs');
     this._kernel = provider.doc.getMap('kernel');
@@ -100,11 +136,57 @@ export class RunsModel {
     return this._failed;
   }
 
-  async run(cellId?: string): Promise<void> {
-    const body = cellId ? { document: 'pad', cell_id: cellId } : { document: 'pad' };
-    await this._ask(`run ${cellId ?? ''}`, () =>
-      this._api.request<IRun>('POST', `rooms/${this._roomId}/runs`, body)
-    );
+  /** Ask for a run of the pad, or of a cell of it. */
+  async run(cellId?: string, wish: IRunWish = {}): Promise<void> {
+    await this._ask(`run ${cellId ?? ''}`, () => this._request(cellId, wish));
+  }
+
+  /** Run cells in their order; those after one that fails are not run. */
+  async runCells(cellIds: string[]): Promise<void> {
+    const [only] = cellIds;
+    if (cellIds.length < 2) {
+      return only === undefined ? undefined : this.run(only);
+    }
+    // Not one request: Stop and Restart must work meanwhile.
+    if (!this._batch) {
+      this._batch = new Map();
+      try {
+        await this._runBatch(cellIds, this._batch);
+      } catch (error) {
+        this._failed.emit(wordsOf(error));
+      } finally {
+        this._batch = null;
+      }
+    }
+  }
+
+  /** Answer what a program asks; whether ours was the answer that it got. */
+  async answer(runId: string, text: string): Promise<boolean> {
+    const path = `rooms/${this._roomId}/runs/${runId}/input`;
+    this._ranAt = performance.now();
+    const taken = await this._ask(`input ${runId}`, () => this._api.request('POST', path, { text }));
+    if (taken) {
+      this._answered.add(runId);
+    }
+    return taken;
+  }
+
+  /**
+   * Whether this person (`me`) waits for a run to ask: it is theirs, or they have answered it before, and
+   * they have typed nothing (`typedAt`) since.
+   */
+  awaits(run: IRunEntry, me: string | null, typedAt: number): boolean {
+    return ((me !== null && run.participantId === me) || this._answered.has(run.id)) && typedAt <= this._ranAt;
+  }
+
+  /** Where all that is kept of a run's output can be had; null where that is not known. */
+  outputUrl(runId: string): string | null {
+    return this._baseUrl ? `${this._baseUrl}api/rooms/${this._roomId}/runs/${runId}/output` : null;
+  }
+
+  /** The newest run of a cell of the notebook, or null. */
+  ofCell(cellId: string): IRunEntry | null {
+    return this.runs.reverse().find(run => run.cellId === cellId) ?? null;
   }
 
   async stop(): Promise<void> {
@@ -121,21 +203,78 @@ export class RunsModel {
   }
 
   dispose(): void {
+    this._disposed = true;
+    this._changed.emit(); // whoever waits for a change need not any more
     this._runs.unobserveDeep(this._onRuns);
     this._kernel.unobserve(this._onKernel);
     Signal.clearData(this);
   }
 
-  private async _ask(what: string, request: () => Promise<unknown>): Promise<void> {
+  private _request(cellId: string | undefined, wish: IRunWish): Promise<IRun> {
+    this._ranAt = performance.now();
+    const body = { document: 'pad', ...(cellId ? { cell_id: cellId } : {}), ...wish };
+    return this._api.request<IRun>('POST', `rooms/${this._roomId}/runs`, body);
+  }
+
+  private async _runBatch(cellIds: string[], runs: Map<string, RunStatus>): Promise<void> {
+    const batch = String(Math.random()).slice(2);
+    const look = (): RunStatus[] => {
+      for (const { id, status } of this.runs) {
+        if (runs.has(id)) {
+          runs.set(id, status);
+        }
+      }
+      return [...runs.values()];
+    };
+    for (const cellId of cellIds) {
+      await this._until(() => look().filter(status => !isOver(status)).length < IN_FLIGHT);
+      if (this._disposed || look().some(status => FAILED.has(status))) {
+        return;
+      }
+      const { id } = await this._patiently(() => this._request(cellId, { batch }));
+      runs.set(id, 'queued');
+    }
+  }
+
+  /** Where the server has too much to do, ask again a little later. */
+  private async _patiently<T>(request: () => Promise<T>): Promise<T> {
+    for (let tries = 0; ; tries++) {
+      try {
+        return await request();
+      } catch (error) {
+        if (!(error instanceof ApiError && error.status === 429) || tries === PATIENCE || this._disposed) {
+          throw error;
+        }
+        await new Promise(resolve => setTimeout(resolve, AGAIN_MS));
+      }
+    }
+  }
+
+  private _until(condition: () => boolean): Promise<void> {
+    return new Promise(resolve => {
+      const look = (): void => {
+        if (condition() || this._disposed) {
+          this._changed.disconnect(look);
+          resolve();
+        }
+      };
+      this._changed.connect(look);
+      look();
+    });
+  }
+
+  private async _ask(what: string, request: () => Promise<unknown>): Promise<boolean> {
     if (this._asked.has(what)) {
-      return;
+      return false;
     }
     this._asked.add(what);
     this._changed.emit();
     try {
       await request();
+      return true;
     } catch (error) {
       this._failed.emit(wordsOf(error));
+      return false;
     } finally {
       this._asked.delete(what);
       this._changed.emit();
@@ -167,10 +306,19 @@ function readEntry(map: Y.Map<unknown>): IRunEntry {
     queuedAt: (map.get('queued_at') as string | null | undefined) ?? null,
     startedAt: (map.get('started_at') as string | null | undefined) ?? null,
     executionCount: (map.get('execution_count') as number | null | undefined) ?? null,
+    participantId: String(map.get('participant_id') ?? ''),
+    input: readInput(map.get('input')),
+    answeredBy: String(map.get('answered_by') ?? ''),
+    position: Number(map.get('position')) || 0,
     truncated: map.get('truncated') === true,
     message: String(map.get('message') ?? ''),
     outputs: outputs instanceof Y.Array ? readOutputs(outputs) : []
   };
+}
+
+function readInput(value: unknown): IInputWish | null {
+  const wish = (value instanceof Y.Map ? value.toJSON() : value) as Partial<IInputWish> | null | undefined;
+  return wish && typeof wish === 'object' ? { prompt: String(wish.prompt ?? ''), password: wish.password === true } : null;
 }
 
 /** Shared outputs (of a run or a cell) as plain ones; what is not an output is left out. */

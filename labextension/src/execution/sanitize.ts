@@ -49,3 +49,9 @@ export function sanitizeHtml(html: string): string {
     ALLOW_ARIA_ATTR: false
   });
 }
+
+/** Whether anything is left to be seen of HTML when it has been made harmless. */
+export function hasText(html: string): boolean {
+  const inner = new DOMParser().parseFromString(sanitizeHtml(html), 'text/html').body;
+  return Boolean(inner.textContent?.trim() || inner.querySelector('img[src], table, hr'));
+}

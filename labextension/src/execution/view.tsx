@@ -1,10 +1,11 @@
 /** The output panel: the runs of a room, and the buttons to run, stop and restart. */
-import { memo, useEffect, useRef, useState } from 'react';
+import { memo, type ReactNode, type RefObject, useEffect, useRef, useState } from 'react';
 import { Icon } from '../icon';
 import { useSignal } from '../react';
 import type { RunStatus } from '../types';
 import { isOver, type IRunEntry, type KernelStatus, type RunsModel } from './model';
 import { OutputView } from './output';
+import { AskedNews, InputField, useTypedAt } from './stdin';
 
 const STATUS_WORDS: Record<RunStatus, string> = {
   queued: 'waiting',
@@ -44,9 +45,11 @@ export interface IRunRights {
   unavailable: string | null;
   /** Why this person cannot run although others can, if there is more to say than that they watch. */
   paused?: string | null;
+  /** Who this person is, by the id of the participant. */
+  me?: string | null;
 }
 
-export function RunControls(props: { model: RunsModel; rights: IRunRights; onRun?: () => void }): JSX.Element {
+export function RunControls(props: { model: RunsModel; rights: IRunRights; onRun?: () => void; children?: ReactNode }): JSX.Element {
   const { model, rights } = props;
   useSignal(model.changed);
   const running = model.current !== null;
@@ -59,6 +62,7 @@ export function RunControls(props: { model: RunsModel; rights: IRunRights; onRun
           <Icon path="M6 4v16l14-8z" /> Run
         </button>
       )}
+      {props.children}
       <button className="cp-button" data-testid="stop" disabled={off || !running} title={why || 'Interrupt the code'} onClick={() => void model.stop()}>
         <Icon path="M6 6h12v12H6z" /> Stop
       </button>
@@ -95,24 +99,67 @@ function RunTime(props: { run: IRunEntry }): JSX.Element {
   );
 }
 
-const RunEntryView = memo(function RunEntryView(props: { run: IRunEntry }): JSX.Element {
-  const { run } = props;
+/** How a run stands, in words: `me` is told of "you". */
+export function statusWords(run: IRunEntry, me: string | null = null): string {
+  if (run.status === 'running' && run.input) {
+    return 'waits for input';
+  }
+  if (run.status === 'queued' && run.position > 0) {
+    return `waiting: ${run.position} before ${me !== null && me === run.participantId ? 'you' : 'it'}`;
+  }
+  return STATUS_WORDS[run.status];
+}
+
+export interface IRunPartProps {
+  model: RunsModel;
+  run: IRunEntry;
+  rights: IRunRights;
+  typedAt: RefObject<number>;
+}
+
+/** What is below the output of a run, beside a pad as in a cell: what it asks, and how it ended. */
+export function RunEnd(props: IRunPartProps): JSX.Element {
+  const { model, run } = props;
+  const url = model.outputUrl(run.id);
+  return (
+    <>
+      {run.truncated && (
+        <p className="cp-note cp-run-message" data-testid="truncated">
+          The output was too long: what came after this is not kept.{' '}
+          {url && (
+            <a className="cp-run-link" href={url} download={`output-${run.id}.txt`}>
+              Download what is kept
+            </a>
+          )}
+        </p>
+      )}
+      {run.message && (
+        <p className="cp-note cp-run-message" data-testid="run-message">
+          {run.message}
+        </p>
+      )}
+      {run.input && <InputField {...props} />}
+    </>
+  );
+}
+
+const RunEntryView = memo(function RunEntryView(props: IRunPartProps): JSX.Element {
+  const { run, rights } = props;
+  const plain = run.outputs.length === 0 && !run.message && !run.cellId;
   return (
     <article className="cp-run" data-testid="run-entry" data-status={run.status} aria-label={`Run by ${run.name}`}>
       <header className="cp-run-head">
         <span className="cp-dot" style={{ backgroundColor: run.color }} aria-hidden="true" />
         <span className="cp-run-name">{run.name}</span>
-        <span className={`cp-run-status cp-run-${run.status}`}>{STATUS_WORDS[run.status]}</span>
+        <span className={`cp-run-status cp-run-${run.status}`}>{statusWords(run, rights.me)}</span>
+        {run.answeredBy && <span className="cp-muted cp-run-answered" data-testid="answered-by">{`answered by ${run.answeredBy}`}</span>}
         <RunTime run={run} />
       </header>
       {run.outputs.map((output, i) => (
         <OutputView key={i} output={output} />
       ))}
-      {run.truncated && <p className="cp-note">The output was too long; the rest is not kept.</p>}
-      {run.message && <p className="cp-note">{run.message}</p>}
-      {isOver(run.status) && run.outputs.length === 0 && !run.message && !run.cellId && (
-        <p className="cp-note">No output.</p>
-      )}
+      <RunEnd {...props} />
+      {isOver(run.status) && plain && <p className="cp-note">No output.</p>}
     </article>
   );
 });
@@ -138,6 +185,7 @@ export function RunsView(props: { model: RunsModel; rights: IRunRights; notebook
   useSignal(model.changed);
   const runs = model.runs;
   const list = useRef<HTMLDivElement>(null);
+  const typedAt = useTypedAt();
   const [pinned, setPinned] = useState(true);
   const [said, setSaid] = useState('');
   const last = runs[runs.length - 1];
@@ -180,13 +228,14 @@ export function RunsView(props: { model: RunsModel; rights: IRunRights; notebook
           </p>
         )}
         {runs.map(run => (
-          <RunEntryView key={run.id} run={run} />
+          <RunEntryView key={run.id} model={model} run={run} rights={rights} typedAt={typedAt} />
         ))}
       </div>
       <KernelLine model={model} />
       <div className="cp-visually-hidden" aria-live="polite">
         {said}
       </div>
+      <AskedNews model={model} />
     </section>
   );
 }

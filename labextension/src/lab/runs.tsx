@@ -9,7 +9,7 @@ import type { RoomsModel } from '../rooms/model';
 import type { IRoom } from '../types';
 import { codepadIcon } from './icon';
 import { CommandIDs, IRooms } from './tokens';
-import { labApi, labProvider } from './transport';
+import { codepadUrl, labApi, labProvider } from './transport';
 
 function RoomOutput(props: { model: RunsModel; rooms: RoomsModel; room: IRoom }): JSX.Element {
   const { model, rooms } = props;
@@ -21,6 +21,7 @@ function RoomOutput(props: { model: RunsModel; rooms: RoomsModel; room: IRoom })
   const rights = {
     mayRun: room.permissions.includes('run') && !end,
     paused: pausedWords(room, 'run'),
+    me: room.me?.id ?? null,
     unavailable: sandbox && !sandbox.running_allowed ? (sandbox.reason ?? '') : null
   };
   const notebook = room.pad_type === 'notebook';
@@ -59,7 +60,7 @@ export const runsPlugin: JupyterFrontEndPlugin<void> = {
           there?.activate();
           return;
         }
-        const model = new RunsModel(labProvider(settings, roomId, 'runs'), labApi(settings), roomId);
+        const model = new RunsModel(labProvider(settings, roomId, 'runs'), labApi(settings), roomId, codepadUrl(settings));
         // What happens in the room shows here at once, not only when the list is asked for again.
         model.provider.eventReceived.connect((_, event) => rooms.hear(roomId, event));
         model.failed.connect((_, words) => void Notification.warning(words, { autoClose: 6000 }));

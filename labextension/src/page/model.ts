@@ -11,6 +11,7 @@ import { ConflictModel } from '../sync/conflict';
 import type { IRoomEvent, Provider, SyncStatus } from '../sync/provider';
 import type { IInvite, IPageConfig, IRoom, Permission, Role } from '../types';
 import { readInvite, takeInvite } from './invite';
+import { LanguagesModel } from './languages';
 import { ThemeModel } from './theme';
 
 const TELL_LATENCY_MS = 30_000;
@@ -20,6 +21,11 @@ const RUN_WAITS_MS = 1000;
 const LEAVE_WAITS_MS = 3000;
 const NOT_IN_YET = 4425;
 
+export interface IToastAction {
+  label: string;
+  act: () => void;
+}
+
 export class PageModel {
   readonly api: Api;
   readonly people: PeopleModel;
@@ -27,10 +33,14 @@ export class PageModel {
   readonly control: RoomControl;
   readonly follow: FollowModel;
   readonly conflict: ConflictModel;
+  readonly languages: LanguagesModel;
   readonly theme = new ThemeModel();
+  /** What the next run's program reads, if anything; kept as long as the page. */
+  private _stdin = '';
   private _room: IRoom;
   private _lineWasDown = true;
   private _toast = '';
+  private _toastAction: IToastAction | null = null;
   private _left = false;
   private _refusedText: string | null = null;
   private _timer: ReturnType<typeof setTimeout> | undefined;
@@ -55,7 +65,10 @@ export class PageModel {
     for (const kind of ['pointerdown', 'keydown', 'wheel', 'touchmove'] as const) {
       window.addEventListener(kind, () => this.follow.active(), { passive: true });
     }
-    this.runs = new RunsModel(runs, this.api, config.roomId);
+    this.languages = new LanguagesModel(this.api, config.roomId);
+    this.languages.failed.connect((_, words) => this.tell(words));
+    pad.syncedOnce.connect(() => void this.languages.load());
+    this.runs = new RunsModel(runs, this.api, config.roomId, config.baseUrl);
     this.runs.failed.connect((_, words) => this.tell(words));
     pad.statusChanged.connect(() => {
       if (pad.end?.code === NOT_IN_YET) {
@@ -82,6 +95,11 @@ export class PageModel {
 
   get toast(): string {
     return this._toast;
+  }
+
+  /** What can be done about what the toast says. */
+  get toastAction(): IToastAction | null {
+    return this._toastAction;
   }
 
   get changed(): ISignal<this, void> {
@@ -123,10 +141,25 @@ export class PageModel {
     return sandbox.running_allowed ? null : (sandbox.reason ?? 'Code cannot be run here.');
   }
 
+  get stdin(): string {
+    return this._stdin;
+  }
+
+  set stdin(text: string) {
+    this._stdin = text;
+    this._changed.emit();
+  }
+
   /** Run what this person sees: the server has it before it is asked to run it. */
   async run(): Promise<void> {
     await this._saved(RUN_WAITS_MS);
-    await this.runs.run();
+    await this.runs.run(undefined, this._stdin ? { stdin: this._stdin } : {});
+  }
+
+  /** Run cells one after the other; what comes after one that fails is not run. */
+  async runCells(ids: string[]): Promise<void> {
+    await this._saved(RUN_WAITS_MS);
+    await this.runs.runCells(ids);
   }
 
   /** The text of the pad as it is here, of a notebook that of all its cells. */
@@ -138,14 +171,20 @@ export class PageModel {
     return cells.map(cell => String(cell.get('source'))).join('\n\n');
   }
 
-  /** Show words for some seconds. */
-  tell(words: string): void {
+  /** Show words for some seconds, with what can be done about them. */
+  tell(words: string, action: IToastAction | null = null): void {
     this._toast = words;
+    this._toastAction = action;
     clearTimeout(this._timer);
     this._timer = setTimeout(() => {
-      this._toast = '';
-      this._changed.emit();
+      this.forgetToast();
     }, TOAST_MS);
+    this._changed.emit();
+  }
+
+  forgetToast(): void {
+    this._toast = '';
+    this._toastAction = null;
     this._changed.emit();
   }
 
@@ -240,8 +279,12 @@ export class PageModel {
     } else if (event.type === 'conflict') {
       this._lookForConflict();
     } else if (event.type === 'room') {
+      const { language } = this._room;
       this._room = event['room'] as IRoom;
       this.control.learnClock(this._room);
+      if (this._room.language !== language) {
+        this.tell(`The language of the room is ${this.languages.nameOf(this._room.language)} now.`);
+      }
       document.title = `${this._room.title} – Codepad`;
       this._changed.emit();
     }

@@ -1,6 +1,7 @@
 /** The room page: top bar, editor, output, people. */
-import { type KeyboardEvent, lazy, Suspense, useEffect, useReducer, useState } from 'react';
+import { type KeyboardEvent, lazy, Suspense, useEffect, useMemo, useReducer, useState } from 'react';
 import { TextEditor } from '../editor/view';
+import { StdinBox, StdinButton } from '../execution/stdin';
 import { KernelLine, RunControls, RunsView } from '../execution/view';
 import { PeopleNews, PeoplePanel, TypingLine } from '../people/view';
 import { useSignal } from '../react';
@@ -40,7 +41,16 @@ export function Page(props: { model: PageModel }): JSX.Element {
   useSignal(model.people.changed);
   const [tab, setTab] = useState<Tab>('code');
   const [showPeople, setShowPeople] = useState(false);
+  const [showStdin, setShowStdin] = useState(false);
+  useSignal(model.languages.changed);
   const { pad, room } = model;
+  const mayRun = model.may('run');
+  const { runUnavailable: unavailable, runPausedWords: paused } = model;
+  const me = room.me?.id ?? null;
+  const { languages } = model.languages;
+  const language = useMemo(() => model.languages.editor(room.language), [languages, room.language]);
+  // The same object until something changes, or every output would be looked at again.
+  const rights = useMemo(() => ({ mayRun, unavailable, paused, me }), [mayRun, unavailable, paused, me]);
   useEffect(() => {
     const { follow } = model;
     const show = (): void => {
@@ -79,7 +89,6 @@ export function Page(props: { model: PageModel }): JSX.Element {
       />
     );
   }
-  const rights = { mayRun: model.may('run'), unavailable: model.runUnavailable, paused: model.runPausedWords };
   const run = (): void => {
     if (rights.mayRun && !rights.unavailable) {
       setTab(current => (current === 'code' && narrow() ? 'output' : current));
@@ -111,19 +120,29 @@ export function Page(props: { model: PageModel }): JSX.Element {
       <Tabs tabs={notebook ? TABS.filter(([id]) => id !== 'output') : TABS} tab={tab} waiting={model.people.waiting.length} onTab={setTab} />
       <main className="cp-main">
         <section className="cp-code" aria-label="Pad">
-          <div className="cp-toolbar">
-            <RunControls model={model.runs} rights={rights} onRun={notebook ? undefined : run} />
-            <TypingLine model={model.people} />
-          </div>
+          {notebook ? null : (
+            <>
+              <div className="cp-toolbar">
+                <RunControls model={model.runs} rights={rights} onRun={run}>
+                  <StdinButton open={showStdin} text={model.stdin} onToggle={() => setShowStdin(!showStdin)} />
+                </RunControls>
+                <TypingLine model={model.people} />
+              </div>
+              {showStdin && <StdinBox text={model.stdin} readOnly={!mayRun} onChange={text => (model.stdin = text)} />}
+            </>
+          )}
           {!pad.everSynced ? (
             <Loading />
           ) : notebook ? (
             <Suspense fallback={<Loading />}>
-              {rights.unavailable && <p className="cp-warning">{rights.unavailable}</p>}
               <NotebookView
                 provider={pad}
                 runs={model.runs}
                 rights={rights}
+                language={language}
+                typing={<TypingLine model={model.people} />}
+                onRunCells={ids => void model.runCells(ids)}
+                onTell={(words, action) => model.tell(words, action)}
                 readOnly={!model.may('edit')}
                 cspNonce={model.config.cspNonce}
                 limitBytes={model.config.limits.document_bytes}
@@ -137,7 +156,7 @@ export function Page(props: { model: PageModel }): JSX.Element {
             <TextEditor
               provider={pad}
               text={pad.doc.getText('source')}
-              language={room.language}
+              language={language}
               readOnly={!model.may('edit')}
               label={`Code of ${room.title}`}
               limitBytes={model.config.limits.document_bytes}
@@ -160,7 +179,7 @@ export function Page(props: { model: PageModel }): JSX.Element {
         </aside>
       </main>
       <PeopleNews model={model.people} />
-      <Toast words={model.toast} />
+      <Toast model={model} />
     </div>
   );
 }
@@ -267,16 +286,28 @@ function Loading(): JSX.Element {
   return <div className="cp-loading">{slow && <p role="status">Loading the pad…</p>}</div>;
 }
 
-function Toast(props: { words: string }): JSX.Element {
+function Toast(props: { model: PageModel }): JSX.Element {
+  const { toast, toastAction } = props.model;
   return (
     // The region is always there: one that comes together with its words is not read aloud.
     <div role="status" aria-live="polite">
-      {props.words && (
+      {toast && (
         <div className="cp-toast" data-testid="toast">
-          {props.words}
+          {toast}
+          {toastAction && (
+            <button
+              className="cp-button cp-small"
+              data-testid="toast-action"
+              onClick={() => {
+                props.model.forgetToast();
+                toastAction.act();
+              }}
+            >
+              {toastAction.label}
+            </button>
+          )}
         </div>
       )}
     </div>
   );
 }
-

@@ -9,6 +9,7 @@ import { Modal } from '../popover';
 import { RoomControls } from '../rooms/controls';
 import { LinksView } from '../rooms/links';
 import type { Role } from '../types';
+import { LanguageMenu } from './language_menu';
 import type { PageModel } from './model';
 
 const AVATARS = 5;
@@ -36,6 +37,7 @@ export function TopBar(props: { model: PageModel; showPeople: boolean; togglePeo
       </h1>
       <StatusBadge status={model.pad.status} latency={model.pad.latency} />
       <span className="cp-spring" />
+      <LanguageMenu model={model} />
       <button className="cp-avatars" aria-pressed={props.showPeople} aria-label={peopleLabel} data-testid="toggle-people" onClick={props.togglePeople}>
         {here.slice(0, AVATARS).map(person => (
           <Avatar key={person.id} person={person} />

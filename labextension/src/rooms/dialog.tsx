@@ -1,5 +1,6 @@
 /** The form for a new room. */
 import { useState } from 'react';
+import { unavailableWords } from '../languages';
 import type { ILanguage, PadType } from '../types';
 import type { INewRoom } from './model';
 
@@ -52,7 +53,7 @@ export function NewRoomForm(props: INewRoomFormProps): JSX.Element {
   const [fields, setFields] = useState<IFields>(() => {
     const first: IFields = {
       title: props.sourcePath ? nameOf(props.sourcePath) : '',
-      language: props.languages[0]?.id ?? 'python',
+      language: (props.languages.find(one => one.available) ?? props.languages[0])?.id ?? 'python',
       padType: 'file',
       source: props.sourcePath ? 'file' : 'starter',
       starter: '',
@@ -70,6 +71,12 @@ export function NewRoomForm(props: INewRoomFormProps): JSX.Element {
     props.onChange(wishOf(next));
   };
   const language = props.languages.find(one => one.id === fields.language);
+  const offered = props.languages.filter(one => fields.padType === 'file' || one.notebook);
+  const setKind = (padType: PadType): void => {
+    const fits = padType === 'file' || language?.notebook;
+    const first = props.languages.find(one => one.notebook && one.available) ?? props.languages.find(one => one.notebook);
+    set({ padType, language: fits ? fields.language : (first?.id ?? fields.language) });
+  };
   return (
     <form className="cp-form" data-testid="new-room-form" onSubmit={event => event.preventDefault()}>
       <label htmlFor="cp-new-title">Title</label>
@@ -102,18 +109,33 @@ export function NewRoomForm(props: INewRoomFormProps): JSX.Element {
       ) : (
         <>
           <label htmlFor="cp-new-kind">Kind</label>
-          <select id="cp-new-kind" data-testid="new-room-kind" className="jp-mod-styled" value={fields.padType} onChange={event => set({ padType: event.target.value as PadType })}>
-            <option value="file">Code file</option>
-            <option value="notebook">Notebook</option>
+          <select id="cp-new-kind" data-testid="new-room-kind" className="jp-mod-styled" value={fields.padType} onChange={event => setKind(event.target.value as PadType)}>
+            <option value="file">Code file: run as a whole</option>
+            <option value="notebook" disabled={!props.languages.some(one => one.notebook)}>
+              Notebook: run cell by cell
+            </option>
           </select>
           <label htmlFor="cp-new-language">Language</label>
-          <select id="cp-new-language" className="jp-mod-styled" value={fields.language} onChange={event => set({ language: event.target.value })}>
-            {props.languages.map(one => (
+          <select
+            id="cp-new-language"
+            data-testid="new-room-language"
+            className="jp-mod-styled"
+            value={fields.language}
+            aria-describedby={language && !language.available ? 'cp-new-language-words' : undefined}
+            onChange={event => set({ language: event.target.value })}
+          >
+            {offered.map(one => (
+              // Languages of one's own server can be prepared for: nothing is lost but that nothing runs.
               <option key={one.id} value={one.id}>
-                {one.name}
+                {one.available ? one.name : `${one.name} (cannot be run here)`}
               </option>
             ))}
           </select>
+          {language && !language.available && (
+            <span id="cp-new-language-words" className="cp-muted" data-testid="new-room-missing">
+              {`${language.name} cannot be run here: ${unavailableWords(language)}`}
+            </span>
+          )}
           <label htmlFor="cp-new-starter">Starter text</label>
           <textarea id="cp-new-starter" data-testid="new-room-starter" className="jp-mod-styled" rows={3} spellCheck={false} value={fields.starter} placeholder={language?.starter_text} onChange={event => set({ starter: event.target.value })} />
         </>

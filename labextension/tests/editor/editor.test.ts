@@ -73,9 +73,9 @@ describe('keys', () => {
   it('run the code', () => {
     open();
     press({ key: 'Enter', keyCode: 13, ctrlKey: true });
-    expect(onRun).toHaveBeenLastCalledWith(false);
+    expect(onRun).toHaveBeenLastCalledWith('stay');
     press({ key: 'Enter', keyCode: 13, shiftKey: true });
-    expect(onRun).toHaveBeenLastCalledWith(true);
+    expect(onRun).toHaveBeenLastCalledWith('advance');
     expect(text.toString()).toBe('');
   });
 

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { ansiSpans } from '../../src/execution/ansi';
+import { ansiSpans, Screen } from '../../src/execution/ansi';
 
 const ESC = '\u001b';
 
@@ -28,14 +28,24 @@ describe('colours', () => {
   });
 
   it.each([
-    ['38;5;196', 'cp-ansi-red'],
-    ['38;2;0;0;255', 'cp-ansi-blue'],
+    ['38;5;9', 'cp-ansi-red'],
     ['48;5;2', 'cp-ansi-bg-green'],
     ['93', 'cp-ansi-yellow'],
     ['104', 'cp-ansi-bg-blue'],
     ['4;3', 'cp-ansi-italic cp-ansi-underline']
   ])('of %s are understood', (codes, className) => {
     expect(ansiSpans(`${ESC}[${codes}mx`)).toEqual([{ text: 'x', className }]);
+  });
+
+  it.each([
+    ['38;5;196', { className: 'cp-ansi-fg', color: 'rgb(255, 0, 0)' }],
+    ['38;5;244', { className: 'cp-ansi-fg', color: 'rgb(128, 128, 128)' }],
+    ['38;2;0;10;255', { className: 'cp-ansi-fg', color: 'rgb(0, 10, 255)' }],
+    ['48:2:1:2:999', { className: 'cp-ansi-bg cp-ansi-on-dark', background: 'rgb(1, 2, 255)' }],
+    ['48;5;231', { className: 'cp-ansi-bg cp-ansi-on-light', background: 'rgb(255, 255, 255)' }],
+    ['7;9', { className: 'cp-ansi-inverse cp-ansi-strike' }]
+  ])('of %s are kept as they are', (codes, ink) => {
+    expect(ansiSpans(`${ESC}[${codes}mx`)).toEqual([{ text: 'x', ...ink }]);
   });
 
   it('take no harm from numbers that make no sense', () => {
@@ -71,6 +81,42 @@ describe('the cursor', () => {
 
   it('does not split characters outside the basic plane', () => {
     expect(shown('🙂🙂\r🙃')).toBe('🙃🙂');
+  });
+});
+
+describe('several lines', () => {
+  it('are written over, as by two progress bars', () => {
+    expect(shown(`a 1\nb 1${ESC}[A\ra 2\nb 2`)).toBe('a 2\nb 2');
+    expect(shown(`one\ntwo\n${ESC}[2A${ESC}[2Kuno\n`)).toBe('uno\ntwo\n');
+    expect(shown(`one\ntwo\n${ESC}[2F${ESC}[0Juno`)).toBe('uno');
+  });
+
+  it('are reached only near the end, and never above the first', () => {
+    expect(shown(`x${ESC}[99999Ay`)).toBe('xy');
+    const lines = '\n'.repeat(1000);
+    expect(shown(`${lines}${ESC}[1000Ax`).indexOf('x')).toBe(900);
+  });
+});
+
+describe('a screen', () => {
+  it('understands what comes in pieces, wherever they are cut', () => {
+    const text = `plain ${ESC}[38;5;196mred${ESC}[0m\r\nnext\rN ${ESC}]0;title\u0007end`;
+    for (let cut = 0; cut <= text.length; cut++) {
+      const screen = new Screen();
+      screen.feed(text.slice(0, cut));
+      screen.feed(text.slice(cut));
+      expect(screen.blocks().flatMap(block => block.spans)).toEqual(ansiSpans(text));
+    }
+  });
+
+  it('keeps the blocks that have not changed', () => {
+    const screen = new Screen();
+    screen.feed('line\n'.repeat(350));
+    const before = screen.blocks();
+    screen.feed('more\n');
+    const after = screen.blocks();
+    expect(before).toHaveLength(4);
+    expect(after.map((block, i) => block === before[i])).toEqual([true, true, true, false]);
   });
 });
 

@@ -2,7 +2,7 @@ import * as Y from 'yjs';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { Api } from '../../src/api';
 import { type Output, RunsModel } from '../../src/execution/model';
-import { durationWords } from '../../src/execution/view';
+import { durationWords, statusWords } from '../../src/execution/view';
 import type { Provider } from '../../src/sync/provider';
 import { FakeServer } from '../support/server';
 
@@ -115,6 +115,21 @@ describe('runs', () => {
   });
 });
 
+it('says what a program asks, who has answered, and how many runs go before', () => {
+  write(runs => runs.push([newRun('run1'), newRun('run2', 'queued')]));
+  write(runs => {
+    runs.get(0).set('input', { prompt: 'Name? ', password: false });
+    runs.get(0).set('answered_by', 'Bob');
+    runs.get(1).set('position', 3);
+  });
+  const [first, second] = model.runs;
+  expect(first).toMatchObject({ input: { prompt: 'Name? ', password: false }, answeredBy: 'Bob', position: 0 });
+  expect(second).toMatchObject({ input: null, answeredBy: '', position: 3 });
+  expect(second && statusWords(second)).toBe('waiting: 3 before it');
+  expect(second && statusWords(second, 'p')).toBe('waiting: 3 before you');
+  expect(first && statusWords(first)).toBe('waits for input');
+});
+
 it('says how the kernel is', () => {
   expect(model.kernel).toEqual({ status: 'off', message: '' });
   write((_, kernel) => {
@@ -132,6 +147,39 @@ describe('asking', () => {
       { path: 'api/rooms/abcdefghijkl/runs', method: 'POST', body: { document: 'pad' } },
       { path: 'api/rooms/abcdefghijkl/runs', method: 'POST', body: { document: 'pad', cell_id: 'cell-1' } }
     ]);
+  });
+
+  it('gives what the program reads', async () => {
+    await model.run(undefined, { stdin: '1\n2\n' });
+    expect(requests[0]?.body).toEqual({ document: 'pad', stdin: '1\n2\n' });
+  });
+
+  it('answers what a program asks', async () => {
+    expect(await model.answer('run1', 'Ada')).toBe(true);
+    expect(requests).toEqual([{ path: 'api/rooms/abcdefghijkl/runs/run1/input', method: 'POST', body: { text: 'Ada' } }]);
+    answer = new Response('{"message": "Nobody asks.", "code": "nobody_asks"}', { status: 409 });
+    expect(await model.answer('run1', 'Ada')).toBe(false);
+  });
+
+  it('runs all cells as one batch, and no more once one has failed', async () => {
+    const cells = Array.from({ length: 12 }, (_, i) => `cell${i}`);
+    const api = new Api((path, init) => {
+      requests.push({ path, method: String(init.method), body: JSON.parse(init.body as string) });
+      return Promise.resolve(new Response(JSON.stringify({ id: `run${requests.length - 1}` }), { status: 202 }));
+    });
+    model.dispose();
+    model = new RunsModel(provider, api, 'abcdefghijkl');
+    const all = model.runCells(cells);
+    await vi.waitFor(() => expect(requests).toHaveLength(10));
+    const bodies = requests.map(({ body }) => body as { batch: string; cell_id: string });
+    expect(bodies.map(body => body.cell_id)).toEqual(cells.slice(0, 10));
+    expect(new Set(bodies.map(body => body.batch)).size).toBe(1);
+    expect(model.asking).toBe(false);
+    write(runs => runs.push([newRun('run0', 'ok')]));
+    await vi.waitFor(() => expect(requests).toHaveLength(11));
+    write(runs => runs.push([newRun('run1', 'error')]));
+    await all;
+    expect(requests).toHaveLength(11);
   });
 
   it('stops the run that runs, and nothing when none does', async () => {

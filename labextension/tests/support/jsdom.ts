@@ -1,4 +1,5 @@
-/** What browsers have and jsdom has not: constructed style sheets, and a layout. */
+/** What browsers have and jsdom has not: constructed style sheets, a layout, things that are dragged. */
 document.adoptedStyleSheets = [];
 Range.prototype.getClientRects = () => [] as unknown as DOMRectList;
 Range.prototype.getBoundingClientRect = () => new DOMRect();
+globalThis.DragEvent ??= class extends MouseEvent {} as typeof DragEvent;

@@ -1,0 +1,76 @@
+/** The text that a program prints, as a terminal without a height would show it. */
+import { type CSSProperties, memo, useRef } from 'react';
+import { type IBlock, type ISpan, Screen } from './ansi';
+
+/** About as much text as is drawn at a time: browsers get slow long before the server's limit. */
+export const SHOWN_CHARACTERS = 200_000;
+
+/** What of a growing text is shown: all of it, or its end; more is read only once. */
+export class Scroll {
+  private _screen = new Screen();
+  private _text = '';
+  private _from = 0;
+
+  /** Characters at the beginning that are not shown. */
+  get hidden(): number {
+    return this._from;
+  }
+
+  show(text: string): IBlock[] {
+    if (!text.startsWith(this._text) || text.length - this._from > 2 * SHOWN_CHARACTERS) {
+      this._screen = new Screen();
+      this._from = Math.max(0, text.length - SHOWN_CHARACTERS);
+      const line = this._from && text.indexOf('\n', this._from);
+      if (line > 0 && line - this._from < 1000) {
+        this._from = line + 1; // not in the middle of a line, nor of an escape sequence
+      }
+      this._screen.feed(text.slice(this._from));
+    } else {
+      this._screen.feed(text.slice(this._text.length));
+    }
+    this._text = text;
+    return this._screen.blocks();
+  }
+}
+
+function Span(props: { span: ISpan }): JSX.Element {
+  const { text, className, color, background } = props.span;
+  if (!className) {
+    return <>{text}</>;
+  }
+  const style = color || background ? ({ '--cp-ansi-exact': color, backgroundColor: background } as CSSProperties) : undefined;
+  return (
+    <span className={className} style={style}>
+      {text}
+    </span>
+  );
+}
+
+const Block = memo(function Block(props: { block: IBlock }): JSX.Element {
+  const { lines, spans } = props.block;
+  // Not drawn before it is scrolled to; until then it is as high as its lines would be.
+  return (
+    <span className="cp-out-part" style={{ containIntrinsicBlockSize: `auto ${(lines * 1.4).toFixed(1)}em` }}>
+      {spans.map((span, i) => (
+        <Span key={i} span={span} />
+      ))}
+    </span>
+  );
+});
+
+export function Terminal(props: { text: string; kind: string }): JSX.Element {
+  const scroll = useRef<Scroll | null>(null);
+  scroll.current ??= new Scroll();
+  const blocks = scroll.current.show(props.text);
+  const { hidden } = scroll.current;
+  return (
+    <pre className={`cp-out cp-out-${props.kind}`} tabIndex={props.kind === 'error' ? 0 : undefined}>
+      {hidden > 0 && (
+        <span className="cp-muted">{`… ${hidden.toLocaleString()} earlier characters are not shown\n`}</span>
+      )}
+      {blocks.map(block => (
+        <Block key={block.key} block={block} />
+      ))}
+    </pre>
+  );
+}

@@ -1,0 +1,130 @@
+"""A notebook on the room page: edited by two, run, and watched by who comes late."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+
+import pytest
+from playwright.async_api import Browser, Locator, Page, expect
+
+from tests.browser.test_room import join, ready, saved, violations
+from tests.support.browser import Window
+from tests.support.server import JupyterServer
+from tests.support.sync_client import until
+
+pytestmark = pytest.mark.browser
+
+LONG = """import time
+for i in range(25):
+    print("tick", i, flush=True)
+    time.sleep(0.1)
+print("at " + "last")
+"""
+
+
+def cells(page: Page) -> Locator:
+    return page.get_by_test_id("cell")
+
+
+async def test_two_people_edit_the_cells(server: JupyterServer, chromium: Browser) -> None:
+    room = await server.room(pad_type="notebook", starter_text="x = 1")
+    code = await server.invite(room["id"])
+    ada, bob = await join(chromium, server, code, "Ada"), await join(chromium, server, code, "Bob")
+    page = ada.page
+    await page.locator(".cm-content").click()
+    await page.keyboard.press("Escape")
+    await page.keyboard.press("b")
+    await page.keyboard.press("Enter")
+    await page.keyboard.type("y = 2")
+    await page.keyboard.press("Escape")
+    await page.keyboard.press("b")
+    await page.keyboard.press("m")
+    await page.keyboard.press("Enter")
+    await page.keyboard.type("# Title of $e^x$")
+    await page.keyboard.press("Control+Enter")
+    await expect(bob.page.get_by_test_id("markdown").locator("h1")).to_contain_text("Title of")
+    await expect(bob.page.locator("math")).to_have_count(1)
+    await expect(cells(page).nth(2)).to_be_focused()
+
+    # Bob types on in a cell while Ada moves it.
+    await bob.page.locator(".cm-content").nth(1).click()
+    await bob.page.keyboard.press("End")
+    words = " + ".join(str(n) for n in range(20))
+    typing = asyncio.create_task(bob.page.keyboard.type(f" + {words}", delay=8))
+    for _ in range(6):
+        for tool in ("move-up", "move-down"):
+            moved = cells(page).filter(has_text="y = 2").get_by_test_id(tool)
+            await moved.dispatch_event("click")
+            await saved(page)
+    await typing
+    await expect(bob.page.locator(".cm-content:focus")).to_have_count(1)
+    await expect(cells(page).nth(1)).to_contain_text(f"y = 2 + {words}")
+    await saved(bob.page)
+
+    await cells(page).nth(0).focus()
+    await page.keyboard.press("d")
+    await page.keyboard.press("d")
+    await expect(cells(bob.page)).to_have_count(2)
+    await page.get_by_test_id("toast-action").click()
+    await expect(cells(bob.page)).to_have_count(3)
+    await expect(cells(bob.page).first).to_contain_text("x = 1")
+    await saved(page)
+    file = server.pad_file(room)
+    await until(lambda: "Title of" in file.read_text() and words in file.read_text(), "the file")
+    kinds = [cell["cell_type"] for cell in json.loads(file.read_text())["cells"]]
+    assert kinds == ["code", "code", "markdown"]
+    assert await violations(page) == []
+    for window in (ada, bob):
+        assert window.problems == []
+        await window.context.close()
+
+
+async def test_a_run_survives_all_browsers_and_is_there_for_who_comes_late(
+    server: JupyterServer, chromium: Browser
+) -> None:
+    room = await server.room(pad_type="notebook", starter_text=LONG)
+    code = await server.invite(room["id"])
+    ada, bob = await join(chromium, server, code, "Ada"), await join(chromium, server, code, "Bob")
+    await ada.page.get_by_test_id("run-cell").click()
+    await expect(bob.page.get_by_test_id("cell")).to_contain_text("tick 1", timeout=30_000)
+    for window in (ada, bob):
+        assert window.problems == []
+        await window.context.close()
+    late = await join(chromium, server, code, "Late")
+    await expect(late.page.get_by_test_id("prompt")).to_have_text("[*]")
+    await expect(late.page.get_by_test_id("cell")).to_contain_text("at last", timeout=20_000)
+    await expect(late.page.get_by_test_id("prompt")).to_have_text("[1]")
+    await expect(late.page.get_by_test_id("cell")).to_contain_text("tick 24")
+    assert late.problems == []
+    await late.context.close()
+
+
+async def test_files_do_not_load_what_notebooks_need(
+    server: JupyterServer, chromium: Browser
+) -> None:
+    sizes: dict[str, dict[str, int]] = {"file": {}, "notebook": {}}
+    for kind, found in sizes.items():
+        room = await server.room(pad_type=kind, starter_text="# Title")
+        window = await Window.open(chromium)
+
+        async def measure(response: object, found: dict[str, int] = found) -> None:
+            url, headers = response.url, response.headers  # type: ignore[attr-defined]
+            if url.endswith(".js"):
+                found[url] = int(headers["content-length"])
+
+        window.page.on("response", measure)
+        await window.page.goto(f"{server.url}codepad/join/{await server.invite(room['id'])}")
+        await window.page.get_by_label("Your name").fill("Ada")
+        await window.page.keyboard.press("Enter")
+        await ready(window.page)
+        if kind == "notebook":
+            await cells(window.page).first.focus()
+            await window.page.keyboard.press("m")
+            await window.page.keyboard.press("Control+Enter")
+            await expect(window.page.locator("h1").last).to_contain_text("Title")
+        assert window.problems == []
+        await window.context.close()
+    assert sum(sizes["file"].values()) <= 350 * 1024
+    assert sum(sizes["notebook"].values()) <= 1200 * 1024
+    assert len(sizes["notebook"]) > len(sizes["file"])

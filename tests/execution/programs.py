@@ -235,7 +235,7 @@ echo "Hello $name, $((number + 1))!"
     "sql": Programs(
         asks="",
         fails="CREATE TABLE t (a);\n\nSELECT nothing FROM t;\n",
-        exits="SELECT 'out' AS a;\nSELECT err FROM nowhere;\n",
+        exits="SELECT 'out' AS a;\nSELECT * FROM errors;\n",
         loops=(
             "SELECT 'on' AS a;\nWITH RECURSIVE n(x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM n)\n"
             "SELECT count(*) FROM n;\n"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import os
 import subprocess
@@ -14,9 +15,11 @@ from jupyter_codepad.errors import Unavailable
 from jupyter_codepad.execution import kernelspecs
 from jupyter_codepad.execution.helpers.run_sql import statements, table
 from jupyter_codepad.execution.installed import find_program, is_installation, rustup_program
-from jupyter_codepad.execution.languages import LANGUAGES
+from jupyter_codepad.execution.languages import LANGUAGES, installed
+from jupyter_codepad.execution.preludes import Prelude
 from jupyter_codepad.execution.toolchain.building import NotBuilt, entry_class, program_files
 from jupyter_codepad.execution.toolchain.recipe import Recipe
+from tests.execution.test_languages import LOG, kernel_with, run
 
 PROJECT = Path(__file__).parent.parent.parent
 
@@ -119,6 +122,24 @@ def test_kernelspecs_bring_nothing_of_the_server_along(
     assert kernelspecs.spec_folders(["own", "none"]) == [tmp_path / "kernels" / "own"]
     with pytest.raises(Unavailable):
         kernelspecs.spec_start("none")
+
+
+async def test_headers_are_read_once_for_programs_that_begin_with_them(tmp_path: Path) -> None:
+    found = installed(LANGUAGES["cpp"])
+    assert found is not None
+    chain = dataclasses.replace(found.toolchain, prelude="#include <string>\n")
+    folder = tmp_path / "preludes"
+    folder.mkdir()
+    prelude = Prelude.of(dataclasses.replace(found, toolchain=chain), folder)
+    assert prelude is not None
+    await prelude.build(LOG)
+    made = os.stat(prelude.built).st_mtime_ns
+    await prelude.build(LOG)
+    assert os.stat(prelude.built).st_mtime_ns == made, "once"
+    code = '#include <cstdio>\nint main() { std::string s = "with"; std::puts(s.c_str()); }\n'
+    async with kernel_with(prelude.applied(found), visible=[folder]) as kernel:
+        assert (await run(kernel, code)).text() == "with\n"
+        assert "string" in (await run(kernel, "#define A\n" + code)).text("stderr"), "left out"
 
 
 def test_the_doctor_says_what_can_be_run() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass, field
@@ -67,7 +68,7 @@ class Recipe:
         return made
 
     def _prelude(self, sources: list[str]) -> list[str]:
-        if not self.prelude_file or not Path(self.prelude_file).exists():
+        if not self.prelude_file or not os.path.exists(self.prelude_file):
             return []
         return list(self.prelude) if all(map(_takes_prelude, sources)) else []
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any, cast
 
@@ -43,7 +44,7 @@ from .execution.pad_languages import PadLanguages
 from .execution.preludes import preludes_folder
 from .execution.room_files import RoomFiles
 from .execution.room_runs import RunRoom
-from .execution.sandbox import Sandbox
+from .execution.sandbox import NOT_RUN, Sandbox, log_status
 from .handlers import NotFoundHandler
 from .kernel_sockets import prompt
 from .lab_policy import protected
@@ -159,14 +160,14 @@ class CodepadApp(CodepadSettings):
         )
 
     def sandbox_model(self) -> dict[str, Any]:
-        """What people are told about the sandbox."""
-        status = self.runs.sandbox_status
-        return {
-            "available": status.available,
-            "name": status.name,
-            "reason": status.reason,
-            "running_allowed": self.runs.running_allowed,
-        }
+        """What the host is told about the sandbox."""
+        status = asdict(self.runs.sandbox_status)
+        return {**status, "running_allowed": self.runs.running_allowed}
+
+    def public_sandbox_model(self) -> dict[str, Any]:
+        """What everybody is told: whether code runs, and not where the walls are thin."""
+        allowed = self.runs.running_allowed
+        return {"running_allowed": allowed, "reason": None if allowed else NOT_RUN}
 
     def openapi(self) -> dict[str, Any]:
         """The OpenAPI description of our REST routes."""
@@ -267,6 +268,7 @@ class CodepadApp(CodepadSettings):
             log=self.log,
             hidden=(*hidden, Path(jupyter_runtime_dir())),
             visible=(*visible, *filter(None, (preludes,))),
+            names=self.sandboxes,
             memory_limit_bytes=self.memory_limit_bytes,
             process_limit=self.process_limit,
             disk_limit_bytes=self.disk_limit_bytes,
@@ -360,16 +362,7 @@ class CodepadApp(CodepadSettings):
             rule.target = prompt(rule.target) or rule.target
             if self.allow_guests and self.protect_lab:
                 rule.target = protected(rule.target) or rule.target
-        status = self.runs.sandbox_status
-        if status.available:
-            self.log.info("Codepad runs code of rooms in a sandbox (%s).", status.name)
-        elif self.allow_unsandboxed:
-            self.log.warning(
-                "Codepad runs code of rooms WITHOUT a sandbox (%s): allow_unsandboxed is set.",
-                status.reason,
-            )
-        else:
-            self.log.warning("Codepad does not run code of rooms: %s", status.reason)
+        log_status(self.runs.sandbox_status, self.log, unsandboxed=self.allow_unsandboxed)
         if not serverapp.identity_provider.auth_enabled:
             self.log.warning(
                 "This server has neither token nor password: whoever reaches it is its owner, and "

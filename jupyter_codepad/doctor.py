@@ -7,6 +7,7 @@ import asyncio
 import json
 import platform
 from collections.abc import Iterator
+from dataclasses import asdict
 from typing import Any
 
 from jupyter_server.serverapp import ServerApp
@@ -52,12 +53,7 @@ async def examine(codepad: CodepadApp) -> dict[str, Any]:
     return {
         "version": __version__,
         "python": platform.python_version(),
-        "sandbox": {
-            "available": status.available,
-            "name": status.name,
-            "reason": status.reason,
-            "running_allowed": allowed,
-        },
+        "sandbox": {**asdict(status), "running_allowed": allowed},
         "languages": [language(standing) for standing in standings],
     }
 
@@ -80,6 +76,12 @@ def words(found: dict[str, Any]) -> Iterator[str]:
     yield f"jupyter-codepad {found['version']} with Python {found['python']}\n"
     if sandbox["available"]:
         yield f"Sandbox: {sandbox['name']}; its self-test has passed."
+        for tried in sandbox["weaker"]:
+            yield f"  better, but not here: {tried['name']}: {tried['reason']}."
+        for promise in sandbox["promises"]:
+            yield f"  + {promise}"
+        for gap in sandbox["gaps"]:
+            yield f"  - {gap}"
     else:
         yield f"Sandbox: none. {sandbox['reason']}"
         yield (

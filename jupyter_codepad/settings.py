@@ -5,9 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 from jupyter_server.extension.application import ExtensionApp
-from traitlets import Bool, Dict, Float, Integer, List, TraitError, Unicode, validate
+from traitlets import Bool, Dict, Enum, Float, Integer, List, TraitError, Unicode, validate
 
 from .access.rate_limit import DEFAULT_LIMITS
+from .execution.sandbox import DEFAULT_RUNGS, RUNGS
 
 MIB = 1024 * 1024
 
@@ -182,6 +183,13 @@ class CodepadSettings(ExtensionApp):
     )
     cleanup_delay_seconds = Float(
         60.0, config=True, help="How long an unused document stays in memory, in seconds."
+    )
+    sandboxes = List(
+        Enum([rung.name for rung in RUNGS]),
+        list(DEFAULT_RUNGS),
+        config=True,
+        help="The kinds of sandbox that may be used, the best first. The first that passes its "
+        "self-test at the start is; without any, code of rooms is not run.",
     )
     allow_unsandboxed = Bool(
         False,

@@ -26,13 +26,26 @@ class KernelModel(BaseModel):
     status: str
 
 
+class TriedModel(BaseModel):
+    """A better sandbox that does not work here, and why."""
+
+    name: str
+    reason: str
+
+
 class SandboxModel(BaseModel):
-    """Whether code of rooms can be run here, and in what."""
+    """Whether code of rooms can be run here, in what, and what that holds and does not hold.
+
+    ``weaker``: the better sandboxes than this, tried before it.
+    """
 
     available: bool
     name: str
     reason: str | None
     running_allowed: bool
+    weaker: list[TriedModel]
+    promises: list[str]
+    gaps: list[str]
 
 
 class HealthModel(BaseModel):

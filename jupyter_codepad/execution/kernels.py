@@ -18,8 +18,9 @@ import zmq
 import zmq.asyncio
 from jupyter_client.asynchronous.client import AsyncKernelClient
 
-from .processes import BubblewrapProcess, KernelEnded, KernelProcess, PlainProcess
-from .sandbox import MIB, Sandbox
+from .processes import KernelEnded, KernelProcess, PlainProcess
+from .rungs import MIB
+from .sandbox import Sandbox
 from .starts import KernelStart, python_start
 
 START_SECONDS = 30.0
@@ -59,7 +60,7 @@ class RoomKernel:
         self._folder = folder
         self._log = log
         self._process: KernelProcess
-        self._process = PlainProcess() if sandbox is None else BubblewrapProcess(sandbox)
+        self._process = PlainProcess() if sandbox is None else sandbox.process()
         self._started = False
         self._client: AsyncKernelClient | None = None
         self._iopub: Any = None

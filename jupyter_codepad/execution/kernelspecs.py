@@ -95,4 +95,4 @@ def spec_start(name: str) -> KernelStart:
     argv = [part.replace("{resource_dir}", spec.resource_dir) for part in (first, *spec.argv[1:])]
     # What would be filled in from the server's own environment may be a secret: it is left out.
     variables = {name: value for name, value in spec.env.items() if "$" not in value}
-    return KernelStart(argv=tuple(argv), environment=variables)
+    return KernelStart(argv=tuple(argv), environment=variables, gateway_kernel=name)

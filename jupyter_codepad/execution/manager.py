@@ -15,7 +15,7 @@ from .records import RunRecords
 from .room_files import RoomFiles
 from .room_kernels import RoomKernels
 from .room_runs import Documents, Job, RoomRuns, RunAuthor, RunRoom
-from .sandbox import Sandbox, SandboxStatus
+from .sandbox import NOT_RUN, Sandbox, SandboxStatus
 from .starts import KernelStart
 from .tasks import Tasks
 from .worker import RunWorker
@@ -176,7 +176,7 @@ class RunManager:
 
     def _require_allowed(self) -> None:
         if not self.running_allowed:
-            raise Unavailable("sandbox_unavailable", self.sandbox_status.reason or "")
+            raise Unavailable("sandbox_unavailable", NOT_RUN)
 
     async def _open(self, room: RunRoom) -> RoomRuns:
         async with self._opening:

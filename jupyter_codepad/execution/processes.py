@@ -21,7 +21,6 @@ import zmq.asyncio
 from jupyter_client.asynchronous.client import AsyncKernelClient
 
 from .priority import lower_session, niced
-from .sandbox import MIB, ROOM, RUN, Sandbox, launched
 from .starts import CONNECTION_FILE, KernelStart
 
 CHANNELS = ("shell", "iopub", "stdin", "control", "hb")
@@ -179,63 +178,6 @@ class PlainProcess(LocalProcess):
             await asyncio.to_thread(shutil.rmtree, self._folder, ignore_errors=True)
 
 
-class BubblewrapProcess(LocalProcess):
-    """A kernel in bubblewrap's namespaces, of which ``pid`` is the first process."""
-
-    def __init__(self, sandbox: Sandbox) -> None:
-        super().__init__()
-        self._sandbox = sandbox
-        self._memory_limit = sandbox.memory_limit_bytes
-
-    async def start(self, start: KernelStart, folder: Path | None, key: str) -> None:
-        self._key = key
-        self._memory_limit = start.memory_limit_bytes or self._sandbox.memory_limit_bytes
-        launch = await asyncio.to_thread(
-            self._sandbox.launch,
-            start.command(run=RUN, room=ROOM),
-            folder=folder,
-            data={**start.data, CONNECTION_FILE: connection(key, f"{RUN}/k")},
-            environment=start.variables(run=RUN, room=ROOM),
-            memory_limit_bytes=self._memory_limit,
-        )
-        with launched(launch):
-            await self._spawn(
-                launch.argv,
-                environment={"PATH": os.defpath},
-                cwd="/",
-                descriptors=launch.descriptors,
-            )
-        self.pid = await _read_child_pid(launch.info_read)
-
-    @property
-    def _sockets(self) -> str:
-        return f"/proc/{self.pid}/root{RUN}/k"
-
-    @property
-    def room_path(self) -> Path | None:
-        return Path(f"/proc/{self.pid}/root{ROOM}") if self.pid else None
-
-    def interrupt(self) -> None:
-        kernel = first_child(self.pid) if self.pid else 0
-        if kernel:
-            with suppress(ProcessLookupError, PermissionError):
-                os.killpg(os.getpgid(kernel), signal.SIGINT)
-
-    def kill(self) -> None:
-        if self._process is None or self._process.returncode is not None:
-            return
-        if self.pid:
-            with suppress(ProcessLookupError, PermissionError):
-                os.kill(self.pid, signal.SIGKILL)  # the pid namespace ends with its first
-        with suppress(ProcessLookupError):
-            self._process.kill()
-
-    async def check(self) -> str:
-        limit = self._memory_limit
-        used = await asyncio.to_thread(memory_of, self.pid, limit)
-        return f"stopped: used more than {limit // MIB} MB" if used > limit else ""
-
-
 def connection(key: str, ip: str) -> bytes:
     """A Jupyter connection file for Unix sockets ``<ip>-1`` to ``<ip>-5``."""
     info: dict[str, Any] = {f"{name}_port": i for i, name in enumerate(CHANNELS, 1)}
@@ -243,23 +185,25 @@ def connection(key: str, ip: str) -> bytes:
     return json.dumps({**info, "kernel_name": "python3"}).encode()
 
 
-async def _read_child_pid(descriptor: int) -> int:
-    """What bubblewrap says of the first process in the sandbox: its pid, as we see it."""
-
-    def read() -> bytes:
-        with os.fdopen(descriptor, "rb") as pipe:
-            return pipe.read()
-
-    info = json.loads(await asyncio.to_thread(read))
-    return int(info["child-pid"])
-
-
 def children(pid: int) -> list[int]:
-    """The processes that a process has started."""
-    try:
-        return [int(c) for c in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
-    except OSError:
-        return []
+    """The processes that a process, in any of its threads, has started."""
+    found: list[int] = []
+    with suppress(OSError):
+        for task in os.listdir(f"/proc/{pid}/task"):
+            with suppress(OSError):
+                text = Path(f"/proc/{pid}/task/{task}/children").read_text()
+                found += [int(child) for child in text.split()]
+    return found
+
+
+def descendants(pid: int) -> list[int]:
+    """A process and all that it has started, directly or not."""
+    family, waiting = [], [pid]
+    while waiting:
+        one = waiting.pop()
+        family.append(one)
+        waiting.extend(children(one))
+    return family
 
 
 def first_child(pid: int) -> int:
@@ -268,17 +212,12 @@ def first_child(pid: int) -> int:
     return found[0] if found else 0
 
 
-def memory_of(pid: int, enough: int) -> int:
-    """Memory of a process and all its descendants, in bytes.
+def memory_of(family: list[int], enough: int) -> int:
+    """Memory of some processes, in bytes.
 
     Resident memory counts shared pages for each process and is cheap; only when that is more than
     ``enough`` is the proportional share (PSS) asked for, which is exact and slow.
     """
-    family, waiting = [], [pid]
-    while waiting:
-        one = waiting.pop()
-        family.append(one)
-        waiting.extend(children(one))
     page = os.sysconf("SC_PAGE_SIZE")
     resident = 0
     for one in family:

@@ -11,11 +11,13 @@ import platform
 import struct
 from dataclasses import dataclass
 
-LOAD, JUMP_EQUAL, JUMP_AT_LEAST, JUMP_ANY_BIT, RETURN = 0x20, 0x15, 0x35, 0x45, 0x06
+LOAD, JUMP_EQUAL, JUMP_AT_LEAST, JUMP_ANY_BIT, RETURN, AND = 0x20, 0x15, 0x35, 0x45, 0x06, 0x54
 ALLOW, ERROR, KILL = 0x7FFF0000, 0x00050000, 0x80000000
 NUMBER_AT, ARCH_AT, FIRST_ARGUMENT_AT, SECOND_ARGUMENT_AT = 0, 4, 16, 24
 CLONE_NEWUSER = 0x10000000
-TIOCSTI, TIOCLINUX = 0x5412, 0x541C
+TIOCSTI, TIOCLINUX, FIOSETOWN, SIOCSPGRP = 0x5412, 0x541C, 0x8901, 0x8902
+F_SETOWN, F_SETOWN_EX = 8, 15
+AF_UNIX, SOCK_STREAM, SOCK_SEQPACKET, SOCKET_KIND = 1, 1, 5, 0xF
 X32_BIT = 0x40000000
 
 
@@ -58,43 +60,122 @@ MACHINES = {
 }
 
 
+# What a file system and namespaces of its own keep from code on other rungs, and a filter must
+# where it shares the machine's. In this order: SysV semaphores and messages, POSIX queues; watches
+# on files; other processes' memory; extended attributes and owners of files; priorities of disks.
+SHARED = {
+    "x86_64": (64, 65, 66, 220, 69, 70, 71, 240, 241, 254, 300, 256, 279, 440, 448)
+    + (188, 189, 190, 197, 198, 199, 463, 466, 92, 93, 94, 260, 251),
+    "aarch64": (190, 193, 191, 192, 189, 188, 187, 180, 181, 27, 262, 238, 239, 440, 448)
+    + (5, 6, 7, 14, 15, 16, 463, 466, 54, 55, 30),
+}
+CONNECT = {"x86_64": 42, "aarch64": 203}
+SOCKETS = {"x86_64": (41, 53), "aarch64": (198, 199)}
+SETPRIORITY = {"x86_64": 141, "aarch64": 140}
+PRLIMIT = {"x86_64": 302, "aarch64": 261}
+SCHEDULING = {"x86_64": (203, 144, 142, 314), "aarch64": (122, 119, 118, 274)}
+"""sched_setaffinity, -scheduler, -param and -attr: whose first argument is a thread, of anybody."""
+SIGNALS = {"x86_64": (62, 200, 234, 129, 297, 424), "aarch64": (129, 130, 131, 138, 240, 424)}
+FCNTL = {"x86_64": 72, "aarch64": 25}
+TRUNCATE = {"x86_64": 76, "aarch64": 45}
+
+
+@dataclass(frozen=True)
+class Shared:
+    """For code that is not in namespaces of its own.
+
+    ``signals``: whether signals may be sent, because something else sees to it that they reach only
+    the sandbox's own processes; ``truncate``: the same of cutting a file by its name.
+    """
+
+    signals: bool = True
+    truncate: bool = True
+
+
 def _step(code: int, value: int, if_true: int = 0, if_false: int = 0) -> bytes:
     return struct.pack("=HBBI", code, if_true, if_false, value)
 
 
-def program(machine_name: str | None = None) -> bytes | None:
+REFUSE = _step(RETURN, ERROR | errno.EPERM)
+PASS = _step(RETURN, ALLOW)
+NOTHING = _step(RETURN, ERROR)
+NO_SOCKET = _step(RETURN, ERROR | errno.EOPNOTSUPP)
+"""The one error at which ZeroMQ does without the network instead of ending the process."""
+
+
+def _of(number: int, steps: list[bytes]) -> list[bytes]:
+    """What is decided about one system call; ``steps`` end in a decision."""
+    return [_step(JUMP_EQUAL, number, 0, len(steps)), *steps]
+
+
+def _only(argument: int, *values: int, mask: int = 0, otherwise: bytes = REFUSE) -> list[bytes]:
+    """Go on when an argument is one of ``values``, refuse else."""
+    steps = [_step(LOAD, argument)] + ([_step(AND, mask)] if mask else [])
+    for left, value in reversed(list(enumerate(reversed(values), 1))):
+        steps.append(_step(JUMP_EQUAL, value, left, 0))
+    return [*steps, otherwise]
+
+
+def _none_of(argument: int, *values: int) -> list[bytes]:
+    """Refuse when an argument is one of ``values``, allow else."""
+    steps = [_step(LOAD, argument)]
+    for left, value in reversed(list(enumerate(reversed(values), 1))):
+        steps.append(_step(JUMP_EQUAL, value, left, 0))
+    return [*steps, PASS, REFUSE]
+
+
+def program(machine_name: str | None = None, shared: Shared | None = None) -> bytes | None:
     """The filter for this machine (or the named one), or None where its numbers are not known.
 
     Denied calls fail with EPERM. ``clone3`` fails with ENOSYS, so that C libraries fall back to
     ``clone``, whose flags a filter can see. Calls of a foreign architecture kill the process.
+    ``shared``: the stricter filter for code outside of namespaces.
     """
-    machine = MACHINES.get(machine_name or platform.machine())
+    name = machine_name or platform.machine()
+    machine = MACHINES.get(name)
     if machine is None:
         return None
-    refuse = _step(RETURN, ERROR | errno.EPERM)
     steps = [
         _step(LOAD, ARCH_AT),
         _step(JUMP_EQUAL, machine.audit_arch, 1, 0),
         _step(RETURN, KILL),
         _step(LOAD, NUMBER_AT),
         _step(JUMP_AT_LEAST, X32_BIT, 0, 1),
-        refuse,
-        _step(JUMP_EQUAL, machine.clone3, 0, 1),
-        _step(RETURN, ERROR | errno.ENOSYS),
+        REFUSE,
+        *_of(machine.clone3, [_step(RETURN, ERROR | errno.ENOSYS)]),
     ]
     for number in machine.denied:
-        steps += [_step(JUMP_EQUAL, number, 0, 1), refuse]
-    steps += [
-        _step(JUMP_EQUAL, machine.clone, 0, 4),
-        _step(LOAD, FIRST_ARGUMENT_AT),
-        _step(JUMP_ANY_BIT, CLONE_NEWUSER, 0, 1),
-        refuse,
-        _step(RETURN, ALLOW),
-        _step(JUMP_EQUAL, machine.ioctl, 0, 4),
-        _step(LOAD, SECOND_ARGUMENT_AT),
-        _step(JUMP_EQUAL, TIOCSTI, 1, 0),
-        _step(JUMP_EQUAL, TIOCLINUX, 0, 1),
-        refuse,
-        _step(RETURN, ALLOW),
-    ]
-    return b"".join(steps)
+        steps += _of(number, [REFUSE])
+    ioctls = [TIOCSTI, TIOCLINUX]
+    if shared is not None:
+        steps += _shared_steps(name, shared)
+        ioctls += [] if shared.signals else [FIOSETOWN, SIOCSPGRP]
+    clone = [_step(LOAD, FIRST_ARGUMENT_AT), _step(JUMP_ANY_BIT, CLONE_NEWUSER, 0, 1), REFUSE, PASS]
+    steps += _of(machine.clone, clone)
+    steps += _of(machine.ioctl, _none_of(SECOND_ARGUMENT_AT, *ioctls))
+    return b"".join([*steps, PASS])
+
+
+def _shared_steps(name: str, shared: Shared) -> list[bytes]:
+    steps = []
+    denied = [*SHARED[name], CONNECT[name]]
+    denied += [] if shared.signals else SIGNALS[name]
+    denied += [] if shared.truncate else [TRUNCATE[name]]
+    for number in denied:
+        steps += _of(number, [REFUSE])
+    for number in SOCKETS[name]:
+        # Only kinds that must be connected first, which nothing can do.
+        kind = _only(
+            SECOND_ARGUMENT_AT, SOCK_STREAM, SOCK_SEQPACKET, mask=SOCKET_KIND, otherwise=NO_SOCKET
+        )
+        family = _only(FIRST_ARGUMENT_AT, AF_UNIX, otherwise=NO_SOCKET)
+        steps += _of(number, [*family, *kind, PASS])
+    steps += _of(PRLIMIT[name], [*_only(FIRST_ARGUMENT_AT, 0), PASS])
+    for number in SCHEDULING[name]:
+        # Libraries call them for their own threads and end when that fails: it does nothing.
+        steps += _of(number, [*_only(FIRST_ARGUMENT_AT, 0, otherwise=NOTHING), PASS])
+    own = [*_only(FIRST_ARGUMENT_AT, 0), *_only(SECOND_ARGUMENT_AT, 0), PASS]
+    steps += _of(SETPRIORITY[name], own)
+    if not shared.signals:
+        steps += _of(FCNTL[name], _none_of(SECOND_ARGUMENT_AT, F_SETOWN, F_SETOWN_EX))
+    return steps

@@ -18,7 +18,8 @@ class KernelStart:
 
     ``argv``: the command; ``data``: further files by their name, which are put, read-only, into the
     sandbox's run folder; ``environment``: in addition to the sandbox's own; ``memory_limit_bytes``:
-    of all processes together, None: the server's default.
+    of all processes together, None: the server's default; ``gateway_kernel``: the kernel that does
+    the same at a gateway, None: there is none.
 
     In ``argv`` and in the values of ``environment`` ``{run}`` stands for the run folder,
     ``{room}`` for the folder with the room's files, in which the command starts, and
@@ -31,18 +32,20 @@ class KernelStart:
     data: Mapping[str, bytes] = field(default_factory=lambda: MappingProxyType({}))
     environment: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
     memory_limit_bytes: int | None = None
+    gateway_kernel: str | None = None
 
     def command(self, *, run: str, room: str) -> list[str]:
         """The command, with the places that a sandbox has for things."""
-        return [_placed(part, run, room) for part in self.argv]
+        return [placed(part, run, room) for part in self.argv]
 
     def variables(self, *, run: str, room: str) -> dict[str, str]:
         """The environment, with the places that a sandbox has for things."""
-        own = {name: _placed(value, run, room) for name, value in self.environment.items()}
+        own = {name: placed(value, run, room) for name, value in self.environment.items()}
         return {**own, "CODEPAD_RUN": run, "CODEPAD_ROOM": room}
 
 
-def _placed(text: str, run: str, room: str) -> str:
+def placed(text: str, run: str, room: str) -> str:
+    """A part of a command or environment, with the places that a sandbox has for things."""
     text = text.replace("{connection_file}", f"{run}/{CONNECTION_FILE}")
     return text.replace("{run}", run).replace("{room}", room)
 
@@ -53,4 +56,5 @@ def python_start() -> KernelStart:
     return KernelStart(
         argv=(sys.executable, "{run}/boot.py", "-f", "{connection_file}", *options),
         data=MappingProxyType({"boot.py": BOOT.read_bytes()}),
+        gateway_kernel="python3",
     )

@@ -189,7 +189,7 @@ class RoomPageHandler(PageHandler, RoomHandler):
                 "message_bytes": codepad.message_limit_bytes,
                 "document_bytes": codepad.document_limit_bytes,
             },
-            "sandbox": codepad.sandbox_model(),
+            "sandbox": codepad.public_sandbox_model(),
             "version": codepad.version,
         }
         self._page_with("room.html", config, page_assets())

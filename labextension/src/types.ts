@@ -124,6 +124,10 @@ export interface ISandbox {
   name: string;
   reason: string | null;
   running_allowed: boolean;
+  /** Better sandboxes that do not work here, and why. */
+  weaker: { name: string; reason: string }[];
+  promises: string[];
+  gaps: string[];
 }
 
 export interface IHealth {
@@ -157,7 +161,7 @@ export interface IPageConfig {
   cspNonce: string;
   room: IRoom;
   limits: { message_bytes: number; document_bytes: number };
-  sandbox: ISandbox;
+  sandbox: Pick<ISandbox, 'running_allowed' | 'reason'>;
   version: string;
 }
 

@@ -31,7 +31,7 @@ export function fakePage(shown: IRoom = candidateRoom()): IFakePage {
     cspNonce: '',
     room: shown,
     limits: { message_bytes: 1000, document_bytes: 1000 },
-    sandbox: { available: true, name: 's', reason: null, running_allowed: true },
+    sandbox: { reason: null, running_allowed: true },
     version: '1'
   };
   const providers = [pad.connect(), runs.connect()] as const;

@@ -1,0 +1,313 @@
+"""The upper rungs of the ladder: bubblewrap (github.com/containers/bubblewrap) around a kernel.
+
+What code in it has: the interpreter and the system's programs, read-only; copies of the room's
+files; some memory, processes and disk. What it has not: the network, the server's environment,
+files or processes, other rooms, a way to become somebody else.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import shutil
+import signal
+from collections.abc import Mapping
+from contextlib import suppress
+from pathlib import Path
+
+from . import seccomp
+from .processes import LocalProcess, connection, descendants, first_child, memory_of
+from .rungs import ETC_FILES, MIB, SYSTEM_FOLDERS, Launch, LocalRung, launched, open_files
+from .starts import CONNECTION_FILE, KernelStart, placed
+
+ROOM, HOME, RUN = "/room", "/home/coder", "/run/codepad"
+COMMAND = "bwrap"
+SMALL_TMPFS_BYTES = 16 * MIB
+RUN_TMPFS_BYTES = MIB
+TMPFS = (ROOM, HOME, RUN, "/tmp", "/dev/shm")  # noqa: S108 - the sandbox's own
+FILE_BYTES = 4096
+"""What a file counts for at least: an empty one takes memory too."""
+STATIC_PROC = ("cpuinfo", "meminfo", "filesystems", "version")
+"""What many programs read below ``/proc``, copied where there is no real one."""
+
+
+class BubblewrapRung(LocalRung):
+    """Namespaces of its own for everything."""
+
+    name = "bubblewrap"
+    has_proc = True
+    promises = (
+        "Code sees the system's programs, read-only, and copies of the room's files.",
+        "There is no network, not even to this machine.",
+        "For it there are no processes, files, sockets or memory of the server or of other rooms.",
+        "Memory, processes and disk are limited, and all ends with the kernel.",
+    )
+
+    def missing(self) -> str:
+        if shutil.which(COMMAND) is None:
+            return "bubblewrap is not installed (on Debian: apt-get install bubblewrap)"
+        if seccomp.program() is None:
+            return "this processor is not one whose system calls can be filtered"
+        for tool in ("prlimit", "setpriv"):
+            if shutil.which(tool) is None:
+                return f"the program {tool} (package util-linux) is not installed"
+        return ""
+
+    def process(self) -> BubblewrapProcess:
+        return BubblewrapProcess(self)
+
+    def launch(
+        self,
+        command: list[str],
+        *,
+        folder: Path | None = None,
+        data: Mapping[str, bytes] | None = None,
+        environment: Mapping[str, str] | None = None,
+        memory_limit_bytes: int | None = None,
+    ) -> Launch:
+        made = Launch([shutil.which(COMMAND) or COMMAND])
+        try:
+            uid = self.new_uid()
+            made.argv += [*self._namespaces(), *self._filesystem(made)]
+            self._add_people(made, uid if self.as_root else 1000)
+            for name, content in (data or {}).items():
+                self._add_data(made, f"{RUN}/{name}", content)
+            if folder is not None:
+                self._add_files(made, folder)
+            # What bubblewrap makes for itself has no size: nothing can be written there.
+            made.argv += ["--remount-ro", "/dev", "--remount-ro", "/"]
+            rules = seccomp.program()
+            if rules is not None:
+                made.argv += ["--seccomp", str(made.data(rules))]
+            made.info_read, info_write = os.pipe()
+            made.descriptors.append(info_write)
+            made.argv += ["--info-fd", str(info_write)]
+            variables = self.new_environment(home=HOME, temporary="/tmp")  # noqa: S108
+            for name, value in {**variables, **(environment or {})}.items():
+                made.argv += ["--setenv", name, placed(value, RUN, ROOM)]
+            memory = memory_limit_bytes or self.options.memory_limit_bytes
+            made.argv += ["--chdir", ROOM, "--", *self._drop(uid, memory)]
+            made.argv += [placed(part, RUN, ROOM) for part in command]
+        except BaseException:
+            made.abandon()
+            raise
+        return made
+
+    def _namespaces(self) -> list[str]:
+        parts = ["--unshare-ipc", "--unshare-pid", "--unshare-net", "--unshare-uts"]
+        parts += ["--unshare-cgroup-try", "--hostname", "room", "--die-with-parent"]
+        parts += ["--new-session", "--clearenv"]
+        if self.as_root:
+            # Real root mounts what an ordinary user could not read, then becomes nobody (_drop).
+            kept = ["--cap-add", "CAP_SETUID", "--cap-add", "CAP_SETGID"]
+            return [*parts, "--cap-drop", "ALL", *kept]
+        return [*parts, "--unshare-user", "--disable-userns", "--uid", "1000", "--gid", "1000"]
+
+    def _filesystem(self, made: Launch) -> list[str]:
+        visible = [Path("/usr"), *self.options.readable()]
+        # bubblewrap makes missing parents for root only; the kernel is somebody else.
+        parents = {Path("/etc"), Path(HOME), Path(RUN)}.union(*(path.parents for path in visible))
+        parents |= {Path(HOME).parent, Path(RUN).parent}
+        parents |= {Path("/etc", name).parent for name in ETC_FILES}
+        disk = self.options.disk_limit_bytes
+        # The interpreter may live below /tmp: that has to be there before it is bound.
+        parts = ["--perms", "0777", "--size", str(disk), "--tmpfs", "/tmp"]  # noqa: S108
+        for path in sorted(parents - {Path("/"), Path("/tmp")}):  # noqa: S108
+            parts += ["--perms", "0755", "--dir", str(path)]
+        parts += ["--ro-bind", "/usr", "/usr"]
+        for name in SYSTEM_FOLDERS:
+            path = Path("/") / name
+            if path.is_symlink():
+                parts += ["--symlink", os.readlink(path), str(path)]
+            elif path.is_dir():
+                parts += ["--ro-bind", str(path), str(path)]
+        for name in ETC_FILES:
+            parts += ["--ro-bind-try", f"/etc/{name}", f"/etc/{name}"]
+        parts += [*self._proc(made), "--dev", "/dev"]
+        for path in visible[1:]:
+            parts += ["--ro-bind", str(path), str(path)]
+        for path in self.options.masked():
+            parts += ["--perms", "0555", "--size", "4096", "--tmpfs", str(path)]
+        for place, size in (
+            (ROOM, disk),
+            (HOME, SMALL_TMPFS_BYTES),
+            ("/dev/shm", SMALL_TMPFS_BYTES),  # noqa: S108
+            (RUN, RUN_TMPFS_BYTES),
+        ):
+            parts += ["--perms", "0777", "--size", str(size), "--tmpfs", place]
+        return parts
+
+    def _proc(self, made: Launch) -> list[str]:
+        if self.has_proc:
+            parts = ["--proc", "/proc"]
+            for name in ("sys", "sysrq-trigger", "irq", "bus"):
+                parts += ["--ro-bind-try", f"/proc/{name}", f"/proc/{name}"]
+            return parts
+        parts = ["--perms", "0555", "--size", str(MIB), "--tmpfs", "/proc"]
+        for name in STATIC_PROC:
+            with suppress(OSError):
+                copy = made.data(Path("/proc", name).read_bytes())
+                parts += ["--perms", "0444", "--file", str(copy), f"/proc/{name}"]
+        return [*parts, "--remount-ro", "/proc"]
+
+    def _drop(self, uid: int, memory: int) -> list[str]:
+        """The programs that limit themselves, become nobody, and turn into the command."""
+        processes, disk = self.options.process_limit, self.options.disk_limit_bytes
+        limits = [
+            "prlimit",
+            f"--nproc={processes}:{processes}",
+            # Not the address space: that breaks runtimes which reserve much and use little.
+            f"--data={memory}:{memory}",
+            "--core=0:0",
+            "--nofile=1024:1024",
+            f"--fsize={disk}:{disk}",
+            "--msgqueue=0:0",
+            "--memlock=0:0",
+        ]
+        if not self.as_root:
+            return limits
+        setpriv = ["setpriv", f"--reuid={uid}", f"--regid={uid}", "--clear-groups"]
+        return [*limits, *setpriv, "--inh-caps=-all"]
+
+    # -- what goes in -----------------------------------------------------------------------------
+
+    def _add_people(self, made: Launch, uid: int) -> None:
+        passwd = f"coder:x:{uid}:{uid}::{HOME}:/bin/sh\n"
+        self._add_data(made, "/etc/passwd", passwd.encode())
+        self._add_data(made, "/etc/group", f"coder:x:{uid}:\n".encode())
+        self._add_data(made, "/etc/hosts", b"127.0.0.1 localhost room\n")
+
+    def _add_data(self, made: Launch, place: str, content: bytes) -> None:
+        made.argv += ["--perms", "0444", "--file", str(made.data(content)), place]
+
+    def _add_files(self, made: Launch, folder: Path) -> None:
+        folders: set[str] = set()
+        files: list[str] = []
+        for file in open_files(folder, self.options):
+            made.descriptors.append(file.descriptor)
+            place = f"{ROOM}/{file.path}"
+            parent = os.path.dirname(place)
+            while len(parent) > len(ROOM) and parent not in folders:
+                folders.add(parent)
+                parent = os.path.dirname(parent)
+            files += ["--perms", "0666", "--file", str(file.descriptor), place]
+        for path in sorted(folders):
+            made.argv += ["--perms", "0777", "--dir", path]
+        made.argv += files
+
+
+class BubblewrapWithoutProcRung(BubblewrapRung):
+    """The same where no fresh ``/proc`` may be mounted, as inside of most containers."""
+
+    name = "bubblewrap-without-proc"
+    has_proc = False
+    gaps = (
+        "There is no /proc inside: programs that look at themselves there, such as Java's, may "
+        "not start, and that a program waits for input is noticed later.",
+    )
+
+
+class BubblewrapProcess(LocalProcess):
+    """A kernel in bubblewrap's namespaces, of which ``pid`` is the first process."""
+
+    def __init__(self, rung: BubblewrapRung) -> None:
+        super().__init__()
+        self._rung = rung
+        self._memory_limit = rung.options.memory_limit_bytes
+        self._first = -1
+        """Stands for the first process, which is the last to go: all others have gone then."""
+
+    async def start(self, start: KernelStart, folder: Path | None, key: str) -> None:
+        self._key = key
+        self._memory_limit = start.memory_limit_bytes or self._memory_limit
+        launch = await asyncio.to_thread(
+            self._rung.launch,
+            start.command(run=RUN, room=ROOM),
+            folder=folder,
+            data={**start.data, CONNECTION_FILE: connection(key, f"{RUN}/k")},
+            environment=start.variables(run=RUN, room=ROOM),
+            memory_limit_bytes=self._memory_limit,
+        )
+        with launched(launch):
+            await self._spawn(
+                launch.argv,
+                environment={"PATH": os.defpath},
+                cwd="/",
+                descriptors=launch.descriptors,
+            )
+        self.pid = await _read_child_pid(launch.info_read)
+        with suppress(ProcessLookupError):
+            self._first = os.pidfd_open(self.pid)
+
+    @property
+    def _sockets(self) -> str:
+        return f"/proc/{self.pid}/root{RUN}/k"
+
+    @property
+    def room_path(self) -> Path | None:
+        return Path(f"/proc/{self.pid}/root{ROOM}") if self.pid else None
+
+    async def wait(self) -> str:
+        words = await super().wait()
+        if self._first >= 0:
+            gone, loop = asyncio.Event(), asyncio.get_running_loop()
+            loop.add_reader(self._first, gone.set)
+            try:
+                await gone.wait()
+            finally:
+                loop.remove_reader(self._first)
+        return words
+
+    def interrupt(self) -> None:
+        kernel = first_child(self.pid) if self.pid else 0
+        if kernel:
+            with suppress(ProcessLookupError, PermissionError):
+                os.killpg(os.getpgid(kernel), signal.SIGINT)
+
+    def kill(self) -> None:
+        if self._process is None or self._process.returncode is not None:
+            return
+        if self._first >= 0:
+            with suppress(ProcessLookupError, PermissionError):
+                signal.pidfd_send_signal(self._first, signal.SIGKILL)  # the namespace ends with it
+        with suppress(ProcessLookupError):
+            self._process.kill()
+
+    async def close(self) -> None:
+        if self._first >= 0:
+            os.close(self._first)
+            self._first = -1
+
+    async def check(self) -> str:
+        return await asyncio.to_thread(self._check)
+
+    def _check(self) -> str:
+        limit = self._memory_limit
+        if memory_of(descendants(self.pid), limit) > limit:
+            return f"stopped: used more than {limit // MIB} MB"
+        files = self._rung.options.disk_limit_bytes // FILE_BYTES
+        if files_in([f"/proc/{self.pid}/root{place}" for place in TMPFS]) > files:
+            return f"stopped: made more than {files:,} files"
+        return ""
+
+
+def files_in(places: list[str]) -> int:
+    """How many files there are in some file systems: each takes memory, and has no size."""
+    count = 0
+    for place in places:
+        with suppress(OSError):
+            found = os.statvfs(place)
+            count += found.f_files - found.f_ffree
+    return count
+
+
+async def _read_child_pid(descriptor: int) -> int:
+    """What bubblewrap says of the first process in the sandbox: its pid, as we see it."""
+
+    def read() -> bytes:
+        with os.fdopen(descriptor, "rb") as pipe:
+            return pipe.read()
+
+    info = json.loads(await asyncio.to_thread(read))
+    return int(info["child-pid"])

@@ -1,0 +1,14 @@
+// Moves its root, the first step of an old way out.
+// expect: Operation not permitted
+#define _GNU_SOURCE
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+int main(void) {
+    errno = 0;
+    long result = chroot(".");
+    puts(result == -1 ? strerror(errno) : "succeeded");
+}

@@ -1,0 +1,15 @@
+// Opens a file by its number, around all folders.
+// expect: Operation not permitted
+#define _GNU_SOURCE
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+#include <fcntl.h>
+int main(void) {
+    errno = 0;
+    long result = syscall(SYS_open_by_handle_at, 0, 0, 0);
+    puts(result == -1 ? strerror(errno) : "succeeded");
+}

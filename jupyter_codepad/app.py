@@ -38,6 +38,7 @@ from .execution import language_handlers
 from .execution.files import FileLimits
 from .execution.kernelspecs import spec_folders
 from .execution.languages import toolchain_folders
+from .execution.limits import LimitSettings
 from .execution.manager import RunManager
 from .execution.offer import LanguageOffer
 from .execution.pad_languages import PadLanguages
@@ -239,10 +240,11 @@ class CodepadApp(CodepadSettings):
                 log=self.log,
             ),
             allow_unsandboxed=self.allow_unsandboxed,
-            output_limit_bytes=self.output_limit_bytes,
-            run_limit_seconds=self.run_limit_seconds or None,
+            limits=LimitSettings.of(self),
             runs_kept=self.runs_kept,
+            runs_kept_bytes=self.runs_kept_bytes,
             run_queue_limit=self.run_queue_limit,
+            input_limit_bytes=self.input_limit_bytes,
             kernels_limit=self.kernels_limit,
             kernel_idle_seconds=self.kernel_idle_seconds,
             concurrent_runs_limit=self.concurrent_runs_limit,
@@ -254,7 +256,7 @@ class CodepadApp(CodepadSettings):
             rooms=self.rooms,
             folders=self.folders,
             pads=self.documents,
-            end_kernel=self.runs.close_room,
+            end_kernel=self.runs.end_kernel,
         )
         self.started = asyncio.Event()
         self.rooms.room_ended = self._room_ended

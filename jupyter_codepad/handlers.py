@@ -48,9 +48,9 @@ class Rule:
 
     ``permission`` None: everybody (``public``), any Jupyter user (``signed_in``), or everybody with
     a way into the room, be it only into its lobby (``room``). ``limit``: the rate limit that counts
-    a person's calls besides that of all requests; ``counted``: whether it is a request that counts.
-    ``query``: the query's arguments, each with its JSON schema; ``media``: what an answer is that
-    is no JSON.
+    a person's calls instead of that of all requests; ``counted``: whether it is a request that
+    counts. ``query``: the query's arguments, each with its JSON schema; ``media``: what an answer
+    is that is no JSON.
     """
 
     kind: str
@@ -156,9 +156,7 @@ class CodepadHandler(JupyterHandler):
         if not self.caller:
             await self.count_stranger(rule)
             return
-        await self.codepad.limiter.hit("requests_per_person", self.caller)
-        if rule.limit:
-            await self.codepad.limiter.hit(rule.limit, self.caller)
+        await self.codepad.limiter.hit(rule.limit or "requests_per_person", self.caller)
 
     async def count_stranger(self, rule: Rule) -> None:
         """Count a request of somebody who is not known here. Raises ``TooMany``."""

@@ -61,3 +61,14 @@ SYNC_DOCUMENTS = Gauge("codepad_sync_documents", "Shared documents in memory")
 SYNC_BEHIND = Counter(
     "codepad_sync_clients_behind_total", "Times that a client read slower than others wrote"
 )
+RUNS = Counter("codepad_runs_total", "Runs that are over, by how they ended", ["status"])
+RUN_FIRST_OUTPUT_SECONDS = LoopHistogram(
+    "codepad_run_first_output_seconds",
+    "From a run being accepted to its first output being written",
+    buckets=(0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 30, 60),
+)
+RUN_SECONDS = LoopHistogram(
+    "codepad_run_seconds",
+    "From a run being accepted to its end, with the time it waited",
+    buckets=(0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 30, 60, 300),
+)

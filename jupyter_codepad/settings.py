@@ -8,6 +8,7 @@ from jupyter_server.extension.application import ExtensionApp
 from traitlets import Bool, Dict, Enum, Float, Integer, List, TraitError, Unicode, validate
 
 from .access.rate_limit import DEFAULT_LIMITS
+from .execution.limits import LANGUAGE_LIMITS
 from .execution.sandbox import DEFAULT_RUNGS, RUNGS
 
 MIB = 1024 * 1024
@@ -212,10 +213,50 @@ class CodepadSettings(ExtensionApp):
     )
     output_limit_bytes = Integer(MIB, config=True, help="Output kept of one run, in bytes.")
     run_limit_seconds = Float(
-        60.0, config=True, help="Longest a run of a code file may take, in seconds; 0: no limit."
+        30.0,
+        config=True,
+        help="Longest a run of a code file may take, in seconds, without the time in which it "
+        "waits for an answer; 0: no limit.",
+    )
+    notebook_run_limit_seconds = Float(
+        0.0, config=True, help="The same for a cell of a notebook; 0: no limit."
+    )
+    cpu_limit_seconds = Float(
+        60.0,
+        config=True,
+        help="Most processor time a run of a code file may use, all of its processes together, in "
+        "seconds; 0: no limit.",
+    )
+    notebook_cpu_limit_seconds = Float(
+        0.0, config=True, help="The same for a cell of a notebook; 0: no limit."
+    )
+    language_limits = Dict(
+        value_trait=Dict(),
+        key_trait=Unicode(),
+        config=True,
+        help="Other limits for some languages, such as `{'java': {'run_limit_seconds': 60, "
+        "'memory_limit_bytes': 1073741824}}`. Known are `run_limit_seconds`, `cpu_limit_seconds`, "
+        "`output_limit_bytes` (of code files) and `memory_limit_bytes`.",
+    )
+    input_limit_bytes = Integer(
+        16 * 1024, config=True, help="Longest answer to what a program asks, in bytes."
+    )
+    input_wait_seconds = Float(
+        600.0,
+        config=True,
+        help="How long a program may wait for an answer, in seconds; then it is stopped. 0: for "
+        "ever.",
     )
     runs_kept = Integer(20, config=True, help="Runs of a room whose output stays visible.")
-    run_queue_limit = Integer(20, config=True, help="Runs of a room that may wait at a time.")
+    runs_kept_bytes = Integer(
+        4 * MIB,
+        config=True,
+        help="Most output of a room's runs that stays visible, in bytes: who comes to the room "
+        "gets all of it. The oldest goes first.",
+    )
+    run_queue_limit = Integer(
+        200, config=True, help="Runs of a room that may wait at a time, such as a notebook's cells."
+    )
     kernels_limit = Integer(50, config=True, help="Kernels of rooms that may live at a time.")
     kernel_idle_seconds = Float(
         1800.0, config=True, help="How long an unused kernel of a room lives, in seconds."
@@ -248,4 +289,16 @@ class CodepadSettings(ExtensionApp):
         unknown = set(proposal["value"]) - set(DEFAULT_LIMITS)
         if unknown:
             raise TraitError(f"rate_limits: there is no limit {sorted(unknown)[0]!r}")
+        return proposal["value"]
+
+    @validate("language_limits")
+    def _known_language_limits(self, proposal: Any) -> Any:
+        for language, limits in proposal["value"].items():
+            unknown = set(limits) - LANGUAGE_LIMITS
+            if unknown:
+                raise TraitError(
+                    f"language_limits: {language!r} has no limit {sorted(unknown)[0]!r}"
+                )
+            if not all(isinstance(n, int | float) and n >= 0 for n in limits.values()):
+                raise TraitError(f"language_limits: the limits of {language!r} are numbers")
         return proposal["value"]

@@ -1,8 +1,9 @@
 """Measures what a person feels, in real Chromium windows on a real server of its own.
 
 Prints: time until the pad can be edited, on the room page and in JupyterLab; from a key in one
-window to the letter in another; from Run in one window to the output in another. Times are in
-milliseconds. Read ratios: the machine's other work is in every figure.
+window to the letter in another; from Run in one window to the output in another; keys again while
+programs print as much as they can (``--floods``: only these). Times are in milliseconds. Read
+ratios: the machine's other work is in every figure.
 """
 
 from __future__ import annotations
@@ -19,10 +20,18 @@ from playwright.async_api import Browser, Page
 
 from tests.support.browser import Window, open_chromium
 from tests.support.server import JupyterServer
+from tests.support.sync_client import SyncClient
 
 KEYS = 200
 RUNS = 40
 LOADS = 5
+FLOOD_RUNS = 20
+FLOODS = {
+    "10,000 lines": "for i in range(10_000): print('line', i)",
+    "100 MB": "for _ in range(1600): print('x' * 65_536)",
+    "progress bars": "for i in range(1_000_000): print(f'\\r{i} ' + '#' * 60, end='')",
+    "cursor moves": "print('\\x1b[A\\x1b[K' * 3_000_000)",
+}
 
 CLOCK = "performance.timeOrigin + performance.now()"
 WATCH_TEXT = f"""() => {{
@@ -35,6 +44,8 @@ WATCH_TEXT = f"""() => {{
 }}"""
 NOTE_KEYS = f"""() => {{
   window.pressed = [];
+  if (window.noting) return;
+  window.noting = true;
   document.querySelector('.cm-content').addEventListener('keydown', e => {{
     if (e.key === 'k') window.pressed.push({CLOCK});
   }}, true);
@@ -48,11 +59,16 @@ WATCH_OUTPUT = f"""() => {{
 }}"""
 
 
+def p95_of(values: list[float]) -> float:
+    """The 95th percentile."""
+    ordered = sorted(values)
+    return ordered[min(len(ordered) - 1, round(0.95 * (len(ordered) - 1)))]
+
+
 def summary(values: list[float]) -> str:
     """Median and 95th percentile."""
-    ordered = sorted(values)
-    p95 = ordered[min(len(ordered) - 1, round(0.95 * (len(ordered) - 1)))]
-    return f"p50 {statistics.median(ordered):7.1f}   p95 {p95:7.1f}   n {len(ordered)}"
+    p95 = p95_of(values)
+    return f"p50 {statistics.median(values):7.1f}   p95 {p95:7.1f}   n {len(values)}"
 
 
 async def until_true(page: Page, expression: str) -> None:
@@ -91,8 +107,8 @@ async def editable(browser: Browser, server: JupyterServer) -> None:
     print(f"editable, JupyterLab        {summary(lab_times)}   {ratio:.1f} times as long")
 
 
-async def keys(ada: Page, bob: Page) -> None:
-    """From a key at Ada's to the letter at Bob's."""
+async def keys(ada: Page, bob: Page, what: str = "key to the other screen") -> float:
+    """From a key at Ada's to the letter at Bob's; returns the 95th percentile."""
     await ada.locator(".cm-content").click()
     await ada.keyboard.press("Control+a")
     await ada.keyboard.press("Delete")
@@ -105,7 +121,33 @@ async def keys(ada: Page, bob: Page) -> None:
     pressed = await ada.evaluate("window.pressed")
     seen = await bob.evaluate("window.seen")
     delays = [b - a for a, b in zip(pressed, seen, strict=True)]
-    print(f"key to the other screen     {summary(delays)}")
+    print(f"{what:28}{summary(delays)}")
+    return p95_of(delays)
+
+
+async def floods(server: JupyterServer, room_id: str, ada: Page, bob: Page) -> None:
+    """Keys again while programs print as much as they can, one after the other."""
+    pad = await server.host.document(room_id=room_id).connect()
+    quiet = await keys(ada, bob, "key, nothing runs")
+    for what, code in FLOODS.items():
+        # What runs is what is in the pad when it is accepted; then people type something else.
+        pad.text.clear()
+        pad.type(code)
+        await pad_is_saved(pad)
+        runs = []
+        for _ in range(FLOOD_RUNS):
+            answer = await server.host.api("POST", f"rooms/{room_id}/runs", {})
+            runs.append(answer.json()["id"])
+        p95 = await keys(ada, bob, f"key, {what}")
+        print(f"{'':28}{p95 / quiet:.2f} times the p95 of when nothing runs")
+        for run_id in runs:
+            await server.host.api("POST", f"rooms/{room_id}/runs/{run_id}/interrupt")
+
+
+async def pad_is_saved(pad: SyncClient) -> None:
+    """Wait until what was typed is on the server's disk."""
+    while not pad.durable:  # noqa: ASYNC110
+        await asyncio.sleep(0.005)
 
 
 async def runs(ada: Page, bob: Page) -> None:
@@ -130,17 +172,21 @@ async def runs(ada: Page, bob: Page) -> None:
 
 
 async def main() -> None:
+    only_floods = "--floods" in sys.argv
     with tempfile.TemporaryDirectory(prefix="codepad-measure-") as home:
         server = JupyterServer(Path(home), options=["--CodepadApp.warm_kernels=True"])
         try:
             await server.start()
             async with open_chromium() as browser:
-                await editable(browser, server)
+                if not only_floods:
+                    await editable(browser, server)
                 room = await server.room(starter_text="")
                 ada = await join(browser, server, room["id"], "Ada")
                 bob = await join(browser, server, room["id"], "Bob")
-                await keys(ada, bob)
-                await runs(ada, bob)
+                if not only_floods:
+                    await keys(ada, bob)
+                    await runs(ada, bob)
+                await floods(server, room["id"], ada, bob)
         finally:
             await server.close()
 

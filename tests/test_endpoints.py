@@ -153,6 +153,8 @@ async def test_inside_a_guest_reaches_their_own_room_only(server: JupyterServer)
         ("DELETE", f"rooms/{other['id']}/invites", None),
         ("POST", f"rooms/{other['id']}/runs", {"document": "pad"}),
         ("POST", f"rooms/{other['id']}/runs/{'x' * 12}/interrupt", None),
+        ("POST", f"rooms/{other['id']}/runs/{'x' * 12}/input", {"text": "x"}),
+        ("GET", f"rooms/{other['id']}/runs/{'x' * 12}/output", None),
         ("POST", f"rooms/{other['id']}/kernel/restart", None),
         ("GET", f"rooms/{other['id']}/languages", None),
         ("POST", f"rooms/{other['id']}/language", {"language": "bash"}),

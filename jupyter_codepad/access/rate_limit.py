@@ -26,7 +26,7 @@ DEFAULT_LIMITS: dict[str, str] = {
     "dead_links_per_address": "60 per 15 minutes",
     "requests_per_person": "100 per minute",
     "requests_per_address": "1200 per minute",
-    "runs_per_person": "60 per minute",
+    "runs_per_person": "300 per minute",
     "submissions_per_person": "20 per minute",
     "messages_per_connection": "3000 per 10 seconds",
 }

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from pydantic import BaseModel, Field
+from typing import Annotated
+
+from pydantic import AfterValidator, BaseModel, Field
 
 from ..access.roles import Permission
 from ..handlers import CodepadHandler, RoomHandler, public, requires
@@ -10,14 +12,49 @@ from ..rooms.access import Access
 from ..rooms.handlers import ROOM
 from ..rooms.models import Body
 from .models import Run
-from .room_runs import RunAuthor
+from .room_runs import RunAuthor, RunWish
+
+STDIN_LIMIT_BYTES = 64 * 1024
+
+
+def _file_name(path: str) -> str:
+    """Check the path of a file of the room."""
+    if path.startswith("/") or any(part in ("", ".", "..") for part in path.split("/")):
+        raise ValueError("this is no file of the room")
+    if not path.isprintable():
+        raise ValueError("a file's name has letters that can be shown only")
+    return path
+
+
+def _stdin(text: str) -> str:
+    """Check the input of a run."""
+    if len(text.encode("utf-8", "replace")) > STDIN_LIMIT_BYTES:
+        raise ValueError(f"the input of a run may have at most {STDIN_LIMIT_BYTES} bytes")
+    return text
 
 
 class RunCreate(Body):
-    """A wish to run a document; ``cell_id`` names the cell of a notebook."""
+    """A wish to run a document; ``cell_id`` names the cell of a notebook.
+
+    ``stdin``: all the input that the program gets, then its end; null: people answer what it asks.
+    ``main``: the file to run, by default the language's own. ``batch``: any text; runs with the
+    same one that wait are not run any more once one of them did not succeed.
+    """
 
     document: str = Field(default="pad", pattern="^pad$")
     cell_id: str | None = Field(default=None, max_length=64)
+    stdin: Annotated[str, AfterValidator(_stdin)] | None = None
+    main: Annotated[str, Field(max_length=255), AfterValidator(_file_name)] | None = None
+    batch: str | None = Field(default=None, max_length=64)
+
+
+class RunInput(Body):
+    """An answer to what a program asks: a line, or several that answer what it asks next.
+
+    The character U+0004 alone is the end of the input.
+    """
+
+    text: str
 
 
 class KernelModel(BaseModel):
@@ -78,10 +115,38 @@ class RunsHandler(RoomHandler):
         run = await self.codepad.runs.run(
             self.codepad.run_room(self.access.room),
             run_author(self.access),
-            wish.document,
-            wish.cell_id,
+            RunWish(**wish.model_dump()),
         )
         self.answer(run, 202)
+
+
+class InputHandler(RoomHandler):
+    """``rooms/<id>/runs/<run>/input``: answer what the program asks."""
+
+    @requires(
+        Permission.RUN,
+        summary="Answer what a run asks; the first answer is the one",
+        body=RunInput,
+        answer=Run,
+        status=202,
+        limit="runs_per_person",
+    )
+    async def post(self, room_id: str, run_id: str) -> None:
+        text = self.body(RunInput).text
+        name = self.access.participant.marked_name
+        self.answer(await self.codepad.runs.answer(room_id, run_id, text, name), 202)
+
+
+class OutputHandler(RoomHandler):
+    """``rooms/<id>/runs/<run>/output``: what a run has printed, to keep."""
+
+    @requires(Permission.VIEW, summary="The output of a run as text", media="text/plain")
+    async def get(self, room_id: str, run_id: str) -> None:
+        room = self.codepad.run_room(self.access.room)
+        text = await self.codepad.runs.output(room, run_id)
+        self.set_header("Content-Type", "text/plain; charset=utf-8")
+        self.set_header("Content-Disposition", f'attachment; filename="{room_id}-{run_id}.txt"')
+        self.finish(text)
 
 
 class InterruptHandler(RoomHandler):
@@ -124,6 +189,8 @@ RUN = r"(?P<run_id>[A-Za-z0-9_-]{12})"
 ROUTES = [
     (rf"api/rooms/{ROOM}/runs", RunsHandler),
     (rf"api/rooms/{ROOM}/runs/{RUN}/interrupt", InterruptHandler),
+    (rf"api/rooms/{ROOM}/runs/{RUN}/input", InputHandler),
+    (rf"api/rooms/{ROOM}/runs/{RUN}/output", OutputHandler),
     (rf"api/rooms/{ROOM}/kernel/restart", RestartHandler),
     (r"api/health", HealthHandler),
 ]

@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import asyncio
 import secrets
+import time
 from collections.abc import Callable
 from contextlib import suppress
 from logging import Logger
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import zmq
 import zmq.asyncio
@@ -28,9 +29,21 @@ MESSAGE_LIMIT_BYTES = 4 * MIB
 """A larger message from the kernel is not read at all: one would stall everybody's event loop."""
 WAITING_MESSAGES = 32
 """Messages of a kernel that may wait to be read; then it is the kernel that waits or drops them."""
+END_OF_FILE = "\x04"
+"""The answer that means that there is no more input, for Jupyter's kernels as for a terminal."""
+INPUT_MESSAGE_LIMIT_BYTES = 64 * 1024
+INPUT_PAUSE_SECONDS = 0.01
+"""So long lies at least between two questions of a program."""
 FLOOD_PAUSE_SECONDS = 0.05
+LOOP_SHARE = 0.4
+"""How much of the event loop's time one kernel's messages may take for long."""
+LOOP_CREDIT_SECONDS = 0.05
+NOT_BEGUN_SECONDS = 0.5
+"""How long an interrupt waits for the code to begin: before, a kernel does not hear it."""
 REPLY_GRACE_SECONDS = 1.0
 """How long output may still arrive after a kernel has said that it is done."""
+LAST_WORDS_SECONDS = 0.1
+"""How long is read what a kernel that has died had said before."""
 WATCH_BUSY_SECONDS, WATCH_IDLE_SECONDS = 0.2, 2.0
 
 Message = dict[str, Any]
@@ -39,6 +52,56 @@ Listener = Callable[[Message], None]
 
 class KernelDied(Exception):
     """The kernel has ended; the message says why, in words."""
+
+
+class Talk(Protocol):
+    """What a run hears of its kernel."""
+
+    def hear(self, message: Message) -> None:
+        """Take an output message."""
+
+    async def ready(self) -> None:
+        """Wait until more can be taken."""
+
+    def asked(self, prompt: str, password: bool) -> None:
+        """The program asks for a line of input."""
+
+    def lost(self) -> None:
+        """Some of the output has not come."""
+
+
+class ListenOnly:
+    """A ``Talk`` of which only the output is of interest; what asks gets the end of input."""
+
+    def __init__(self, kernel: RoomKernel, listener: Listener) -> None:
+        self._kernel = kernel
+        self.hear = listener
+
+    async def ready(self) -> None:
+        """More can be taken at any time."""
+
+    def asked(self, prompt: str, password: bool) -> None:
+        """Nobody is there to answer."""
+        self._kernel.answer(END_OF_FILE)
+
+    def lost(self) -> None:
+        """Nobody needs all of it."""
+
+
+class LoopShare:
+    """Keeps what one kernel says from taking the event loop's time from everybody else."""
+
+    def __init__(self) -> None:
+        self._credit = LOOP_CREDIT_SECONDS
+        self._at = time.perf_counter()
+
+    def spent(self, seconds: float) -> float:
+        """Count some work; returns how long to rest, in seconds."""
+        now = time.perf_counter()
+        earned = (now - self._at) * LOOP_SHARE
+        self._credit = min(LOOP_CREDIT_SECONDS, self._credit + earned) - seconds
+        self._at = now
+        return max(0.0, -self._credit / LOOP_SHARE)
 
 
 class RoomKernel:
@@ -69,6 +132,10 @@ class RoomKernel:
         self._listeners: dict[str, Listener] = {}
         self._replies: dict[str, asyncio.Future[Message]] = {}
         self._ended = asyncio.Event()
+        self._share = LoopShare()
+        self._talk: Talk | None = None
+        self._asked = ""
+        self._begun = self._interrupt_due = False
         self.busy = False
         self.flooding = False
         """Set when nobody wants more output of this run: it is read slowly from then on."""
@@ -119,10 +186,14 @@ class RoomKernel:
         self._context.setsockopt(zmq.RCVHWM, WAITING_MESSAGES)
         client = await self._process.connect(self._context)
         client.start_channels(stdin=False, hb=False, control=False)
+        self._context.setsockopt(zmq.MAXMSGSIZE, INPUT_MESSAGE_LIMIT_BYTES)
+        stdin = client.stdin_channel  # the socket takes the limit that is set when it is made
+        self._context.setsockopt(zmq.MAXMSGSIZE, MESSAGE_LIMIT_BYTES)
         self._client = client
         self._iopub = client.iopub_channel
         self._tasks.append(asyncio.create_task(self._read(client.iopub_channel, self._on_iopub)))
         self._tasks.append(asyncio.create_task(self._read(client.shell_channel, self._on_reply)))
+        self._tasks.append(asyncio.create_task(self._read(stdin, self._on_question)))
         self._tasks.append(asyncio.create_task(self._watch_limits()))
         # The first message on iopub shows that the subscription works: nothing will be missed.
         subscribed = asyncio.Event()
@@ -155,40 +226,107 @@ class RoomKernel:
 
     # -- work -------------------------------------------------------------------------------------
 
-    async def execute(self, code: str, listener: Listener) -> Message:
-        """Run code; ``listener`` gets each output message; returns the content of the reply.
+    async def execute(
+        self,
+        code: str,
+        talk: Talk | Listener,
+        *,
+        stdin: str | None = None,
+        main: str | None = None,
+    ) -> Message:
+        """Run code; ``talk`` gets what comes of it; returns the content of the reply.
 
-        Raises ``KernelDied`` when the kernel ends meanwhile. ``input()`` fails in the code: there
-        is nobody to ask.
+        A plain function as ``talk`` gets the output messages, and answers nothing.
+
+        ``stdin``: all the input there is, then its end; None: whoever listens to ``talk`` is asked.
+        ``main``: the file that the code goes into, where code is run out of files. Raises
+        ``KernelDied`` when the kernel ends meanwhile.
         """
         if self._client is None or not self.alive:
             raise KernelDied(self.death_words or "The kernel is not running.")
         idle = asyncio.Event()
+        heard: Talk = ListenOnly(self, talk) if callable(talk) else talk
 
         def hear(message: Message) -> None:
-            if message["msg_type"] == "status":
+            kind = message["msg_type"]
+            if kind == "status":
                 if message["content"].get("execution_state") == "idle":
                     idle.set()
+                    loop.call_later(REPLY_GRACE_SECONDS, _give_up, reply)
                 return
-            listener(message)
+            if kind == "execute_input":
+                self._code_began()
+            heard.hear(message)
 
-        reply: asyncio.Future[Message] = asyncio.get_running_loop().create_future()
-        asked = self._client.execute(code, store_history=True, allow_stdin=False)
+        loop = asyncio.get_running_loop()
+        reply: asyncio.Future[Message] = loop.create_future()
+        asked = self._send(code, {"codepad": {"stdin": stdin, "main": main}})
         self._listeners[asked], self._replies[asked] = hear, reply
+        self._asked, self._talk = asked, heard
         self.busy = True
         try:
-            content = (await reply)["content"]
+            try:
+                content = (await reply)["content"]
+            except KernelDied:
+                await asyncio.sleep(LAST_WORDS_SECONDS)
+                raise
             # A flood may have cost us the last word on iopub; the reply is on another socket.
-            with suppress(TimeoutError):
+            try:
                 await asyncio.wait_for(idle.wait(), REPLY_GRACE_SECONDS)
+            except TimeoutError:
+                heard.lost()
             return dict(content)
         finally:
-            self.busy = self.flooding = False
+            self.busy = self.flooding = self._begun = self._interrupt_due = False
+            self._asked, self._talk = "", None
             del self._listeners[asked], self._replies[asked]
 
+    def _send(self, code: str, metadata: dict[str, Any]) -> str:
+        """Send an execute request; returns its id."""
+        assert self._client is not None
+        content = {
+            "code": code,
+            "silent": False,
+            "store_history": True,
+            "user_expressions": {},
+            "allow_stdin": True,
+            "stop_on_error": True,
+        }
+        message = self._client.session.msg("execute_request", content, metadata=metadata)
+        self._client.shell_channel.send(message)
+        return str(message["header"]["msg_id"])
+
+    def answer(self, text: str) -> None:
+        """Answer what the program has asked."""
+        if self._client is not None and self.busy:
+            self._client.input(text)
+
     def interrupt(self) -> None:
-        """Send SIGINT to the kernel and what it started, as Ctrl-C does."""
-        self._process.interrupt()
+        """Send SIGINT to the kernel and what it started, as Ctrl-C does.
+
+        Code that has been sent and has not begun yet is interrupted when it begins.
+        """
+        if not self.busy or self._begun:
+            self._process.interrupt()
+        elif not self._interrupt_due:
+            self._interrupt_due = True
+            # Some kernels do not say that the code begins.
+            loop = asyncio.get_running_loop()
+            loop.call_later(NOT_BEGUN_SECONDS, self._interrupt_unbegun, self._asked)
+
+    def _interrupt_unbegun(self, asked: str) -> None:
+        if self._asked == asked and self._interrupt_due:
+            self._process.interrupt()
+
+    def _code_began(self) -> None:
+        self._begun = True
+        if self._interrupt_due:
+            self._interrupt_due = False
+            self._process.interrupt()
+
+    async def cpu_seconds(self) -> float:
+        """Processor time that the kernel and what it started have used, in seconds."""
+        return await self._process.cpu_seconds()
 
     async def ended(self) -> None:
         """Wait until the kernel is no more."""
@@ -201,26 +339,44 @@ class RoomKernel:
 
     async def _read(self, channel: Any, handle: Listener) -> None:
         while True:
+            parts = await channel.socket.recv_multipart()
+            started = time.perf_counter()
             try:
-                message = await channel.get_msg(timeout=None)
-            except (ValueError, KeyError, TypeError, UnicodeDecodeError) as error:
+                message = channel.session.deserialize(channel.session.feed_identities(parts)[1])
+            except Exception as error:
                 # Code in the kernel can write anything to its sockets; unsigned or unreadable
                 # messages are nobody's.
-                self._log.debug("A kernel's message was dropped: %s", error)
-                continue
-            handle(message)
-            if self.flooding and channel is self._iopub:
-                await asyncio.sleep(FLOOD_PAUSE_SECONDS)
+                self._log.debug("A kernel's message was dropped: %r", error)
+                message = None
+            if _is_message(message):
+                handle(message)
+            rest = self._share.spent(time.perf_counter() - started)
+            if channel is self._iopub:
+                if self.flooding:
+                    rest = max(rest, FLOOD_PAUSE_SECONDS)
+                if self._talk is not None:
+                    await self._talk.ready()
+            elif handle == self._on_question:
+                rest = max(rest, INPUT_PAUSE_SECONDS)
+            if rest:
+                await asyncio.sleep(rest)
 
     def _on_iopub(self, message: Message) -> None:
-        listener = self._listeners.get(message["parent_header"].get("msg_id", ""))
+        listener = self._listeners.get(_parent(message))
         if listener is not None:
             listener(message)
 
     def _on_reply(self, message: Message) -> None:
-        future = self._replies.get(message["parent_header"].get("msg_id", ""))
+        future = self._replies.get(_parent(message))
         if future is not None and not future.done():
             future.set_result(message)
+
+    def _on_question(self, message: Message) -> None:
+        if self._talk is None or _parent(message) != self._asked:
+            return
+        if message["msg_type"] == "input_request":
+            content = message["content"]
+            self._talk.asked(str(content.get("prompt", "")), content.get("password") is True)
 
     async def _watch_limits(self) -> None:
         while True:
@@ -229,3 +385,25 @@ class RoomKernel:
             if words:
                 self.kill(words)
                 return
+
+
+def _give_up(reply: asyncio.Future[Message]) -> None:
+    """A kernel that was interrupted while it began or ended something may forget to reply."""
+    if not reply.done():
+        reply.set_result({"content": {"status": "aborted"}})
+
+
+def _is_message(message: Any) -> bool:
+    """Whether a signed message has what every message has."""
+    return (
+        isinstance(message, dict)
+        and isinstance(message.get("msg_type"), str)
+        and isinstance(message.get("content"), dict)
+        and isinstance(message.get("parent_header"), dict)
+    )
+
+
+def _parent(message: Message) -> str:
+    """The id of the message that this one is about."""
+    found = message["parent_header"].get("msg_id")
+    return found if isinstance(found, str) else ""

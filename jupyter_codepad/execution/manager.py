@@ -6,15 +6,17 @@ import asyncio
 from collections.abc import Callable
 from logging import Logger
 
-from ..errors import Conflict, TooMany, Unavailable
+from ..errors import Conflict, Invalid, NotFound, TooMany, Unavailable
 from ..storage import Database
+from .downloads import output_text
 from .fair_queue import FairQueue, default_limit
+from .limits import LimitSettings
 from .models import Run, RunStatus
-from .outputs import CellOutputs, RunDocument
 from .records import RunRecords
 from .room_files import RoomFiles
 from .room_kernels import RoomKernels
-from .room_runs import Documents, Job, RoomRuns, RunAuthor, RunRoom
+from .room_runs import Documents, Job, RoomRuns, RunAuthor, RunRoom, RunWish
+from .run_document import CellOutputs, RunDocument
 from .sandbox import NOT_RUN, Sandbox, SandboxStatus
 from .starts import KernelStart
 from .tasks import Tasks
@@ -22,6 +24,9 @@ from .worker import RunWorker
 
 RESTARTED = "The server was restarted while this ran."
 STOPPED = "stopped by {name}"
+CLOSED = "The room was closed."
+OVER_KEPT = 1000
+"""So many rooms that are over are remembered: a request that was let in before may still come."""
 
 
 class RunManager:
@@ -31,10 +36,10 @@ class RunManager:
     not); the bounded queue of each room. ``RunWorker`` runs what waits there, ``RoomKernels`` has
     the kernels, ``RunRecords`` what is written down, ``files`` what is done about a room's files.
 
-    Limits: ``output_limit_bytes`` of one run, ``run_limit_seconds`` of a run of a code file (None:
-    no limit; a notebook's cells have none), ``runs_kept`` in the document, ``run_queue_limit``
-    waiting in a room, ``concurrent_runs_limit`` (0: as fits the processors) and ``kernels_limit``
-    on the server, ``kernel_idle_seconds``. ``warm_kernels``: whether ``warm`` does anything;
+    ``limits``: of each run; ``runs_kept`` in the document, with ``runs_kept_bytes`` of output at
+    most; ``run_queue_limit`` waiting in a room; ``input_limit_bytes`` of an answer;
+    ``concurrent_runs_limit`` (0: as fits the processors) and ``kernels_limit`` on the server,
+    ``kernel_idle_seconds``. ``warm_kernels``: whether a kernel is started for who may run code;
     ``warm_pool_size``: kernels that are warm for rooms to come.
     """
 
@@ -47,10 +52,11 @@ class RunManager:
         start_of: Callable[[str], KernelStart],
         log: Logger,
         allow_unsandboxed: bool,
-        output_limit_bytes: int,
-        run_limit_seconds: float | None,
+        limits: LimitSettings,
         runs_kept: int,
+        runs_kept_bytes: int,
         run_queue_limit: int,
+        input_limit_bytes: int,
         kernels_limit: int,
         kernel_idle_seconds: float,
         files: RoomFiles,
@@ -63,9 +69,12 @@ class RunManager:
         self._sandbox = sandbox
         self._allow_unsandboxed = allow_unsandboxed
         self._runs_kept = runs_kept
+        self._runs_kept_bytes = runs_kept_bytes
         self._queue_limit = run_queue_limit
+        self._input_limit = input_limit_bytes
         self._warm = warm_kernels
         self._rooms: dict[str, RoomRuns] = {}
+        self._over: dict[str, None] = {}
         self._opening = asyncio.Lock()
         self._tasks = Tasks(log)
         self._records = RunRecords(database)
@@ -78,14 +87,14 @@ class RunManager:
             limit=kernels_limit,
             idle_seconds=kernel_idle_seconds,
             pool_size=warm_pool_size if warm_kernels else 0,
+            limits=limits,
         )
         self._worker = RunWorker(
             kernels=self._kernels,
             records=self._records,
             queue=FairQueue(limit=concurrent_runs_limit or default_limit()),
             tasks=self._tasks,
-            output_limit_bytes=output_limit_bytes,
-            run_limit_seconds=run_limit_seconds,
+            limits=limits,
             before_run=files.before_run,
             after_run=files.after_run,
         )
@@ -116,29 +125,78 @@ class RunManager:
 
     # -- what people ask for ----------------------------------------------------------------------
 
-    async def run(self, room: RunRoom, by: RunAuthor, document: str, cell_id: str | None) -> Run:
+    async def run(self, room: RunRoom, by: RunAuthor, wish: RunWish) -> Run:
         """Accept a run of what the document says right now; returns at once.
 
         Raises ``Unavailable`` where code is not run, ``Conflict`` for a cell of no notebook or none
         of a notebook, ``NotFound`` for an unknown cell, ``TooMany`` when the queue is full.
         """
         self._require_allowed()
-        if (cell_id is None) == (room.pad_type == "notebook"):
+        if (wish.cell_id is None) == (room.pad_type == "notebook"):
             raise Conflict("wrong_cell", "Name a cell to run in a notebook, and only there.")
         runs = await self._open(room)
-        if len(runs.queue) >= self._queue_limit:
-            raise TooMany(
-                "run_queue_full", f"{self._queue_limit} runs are waiting here already.", 5
-            )
-        source = await self._documents.pad_source(room.room_id, cell_id)
-        cell = None
-        if cell_id is not None:
-            cell = CellOutputs(await self._documents.notebook_cell(room.room_id, cell_id))
-        record = await self._records.add(room.room_id, by, document, cell_id)
-        job = Job(record, source, runs.document.add(Run.of(record), by.color), cell)
+        self._require_place(runs)
+        source = await self._documents.pad_source(room.room_id, wish.cell_id)
+        record = await self._records.add(room.room_id, by, wish.document, wish.cell_id)
+        notebook = None
+        if wish.cell_id is not None:
+            notebook = await self._documents.hold_notebook(room.room_id)
+        # From here on nothing is waited for, so that the room cannot be closed in between.
+        try:
+            self._require_place(runs)
+        except (Conflict, TooMany) as error:
+            await self._records.refuse(record, str(error))
+            if notebook is not None:
+                notebook.close()
+            raise
+        job = Job(record, wish, source, runs.document.add(Run.of(record), by.color))
+        if notebook is not None and wish.cell_id is not None:
+            job.notebook = notebook
+            job.cell = CellOutputs(notebook.doc, notebook.cells, wish.cell_id)
+            job.cell.queue()
         runs.queue.append(job)
         self._worker.work(runs)
         return Run.of(record)
+
+    def _require_place(self, runs: RoomRuns) -> None:
+        if runs.closed:
+            raise Conflict("room_over", runs.closed)
+        if len(runs.queue) >= self._queue_limit:
+            words = f"{len(runs.queue)} runs are waiting in this room already."
+            raise TooMany("run_queue_full", words, 5)
+
+    async def answer(self, room_id: str, run_id: str, text: str, by: str) -> Run:
+        """Answer what a run asks; the first answer is the one.
+
+        Raises ``Invalid`` when it is too long, ``Conflict`` when nothing is asked, ``NotFound`` for
+        a run that is not of this room.
+        """
+        if len(text.encode("utf-8", "replace")) > self._input_limit:
+            words = f"An answer may have at most {self._input_limit} bytes."
+            raise Invalid("input_too_long", words)
+        runs = self._rooms.get(room_id)
+        job = runs.find(run_id) if runs is not None else None
+        if job is None:
+            await self._records.past_run(room_id, run_id)
+        if job is None or job.questions is None:
+            raise Conflict("nobody_asks", "The program does not ask for anything now.")
+        job.questions.answer(text, by)
+        return Run.of(job.record)
+
+    async def output(self, room: RunRoom, run_id: str) -> str:
+        """The output of a run as text, as far as it is kept. Raises ``NotFound`` when it is not."""
+        runs = await self._open(room)
+        entry = runs.document.find(run_id)
+        if entry is None:
+            await self._records.past_run(room.room_id, run_id)
+            raise NotFound("output_not_kept", "The output of this run is not kept any more.")
+        outputs = entry["outputs"]
+        cell_id = entry["cell_id"]
+        if cell_id is not None:
+            if runs.document.newest_of_cell(cell_id) != run_id:
+                raise NotFound("output_not_kept", "This cell has been run again since.")
+            outputs = await self._documents.cell_outputs(room.room_id, cell_id)
+        return output_text(outputs)
 
     async def interrupt(self, room_id: str, run_id: str, by: str = "") -> Run:
         """Stop a run, or take it out of the queue; one that is over stays as it is.
@@ -160,17 +218,27 @@ class RunManager:
         await self._worker.clear(runs, "The kernel was restarted.")
         self._tasks.add(self._kernels.start_ahead(runs))
 
-    def warm(self, room: RunRoom) -> None:
-        """Start the room's kernel ahead of the first run, if there is a place for it."""
-        if self._warm and self.running_allowed and self._kernels.has_place:
-            self._tasks.add(self._warm_up(room))
+    def entered(self, room: RunRoom, *, may_run: bool) -> None:
+        """Somebody is in the room: start its kernel if they may run code and there is a place.
 
-    async def close_room(self, room_id: str, words: str = "The room was closed.") -> None:
+        What an earlier process has left unfinished is said to be over before they look at it long.
+        """
+        self._tasks.add(self._prepare(room, warm=may_run and self._warm))
+
+    async def end_kernel(self, room_id: str, words: str) -> None:
         """End the kernel of a room and all of its runs, for the reason ``words``."""
         runs = self._rooms.pop(room_id, None)
         if runs is not None:
+            runs.closed = words
             await self._worker.clear(runs, words)
             runs.document.set_kernel("off")
+
+    async def close_room(self, room_id: str) -> None:
+        """The same, because the room is over; no kernel is started in it any more."""
+        self._over[room_id] = None
+        while len(self._over) > OVER_KEPT:
+            del self._over[next(iter(self._over))]
+        await self.end_kernel(room_id, CLOSED)
 
     # -- inside -----------------------------------------------------------------------------------
 
@@ -180,14 +248,27 @@ class RunManager:
 
     async def _open(self, room: RunRoom) -> RoomRuns:
         async with self._opening:
+            if room.room_id in self._over:
+                raise Conflict("room_over", CLOSED)
             runs = self._rooms.get(room.room_id)
             if runs is None:
                 doc = await self._documents.run_document(room.room_id)
-                runs = RoomRuns(room, RunDocument(doc, keep=self._runs_kept))
+                runs = RoomRuns(
+                    room, RunDocument(doc, keep=self._runs_kept, keep_bytes=self._runs_kept_bytes)
+                )
                 runs.document.end_all(RunStatus.DEAD, RESTARTED)
+                if room.pad_type == "notebook":
+                    await self._documents.rest_cells(room.room_id)
+                if room.room_id in self._over:  # meanwhile
+                    raise Conflict("room_over", CLOSED)
                 self._rooms[room.room_id] = runs
             runs.room = room
             return runs
 
-    async def _warm_up(self, room: RunRoom) -> None:
-        await self._kernels.warm_up(await self._open(room))
+    async def _prepare(self, room: RunRoom, *, warm: bool) -> None:
+        try:
+            runs = await self._open(room)
+        except Conflict:
+            return
+        if warm and self.running_allowed and self._kernels.has_place:
+            await self._kernels.warm_up(runs)

@@ -42,6 +42,13 @@ class RunRecords:
         async with self._db.transaction() as tx:
             await tx.merge(record)
 
+    async def refuse(self, record: RunRecord, words: str) -> None:
+        """Write down that a run was not taken after all, for the reason ``words``."""
+        record.status = RunStatus.INTERRUPTED.value
+        record.ended_at = utc_now()
+        record.message = words
+        await self.save(record)
+
     async def past_run(self, room_id: str, run_id: str) -> Run:
         """A run that is over. Raises ``NotFound`` for one that is not of this room."""
         async with self._db.transaction() as tx:

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Callable, Iterable
+from dataclasses import replace
 from logging import Logger
 
 from ..errors import CodepadError, TooMany
 from ..storage.tables import utc_now
 from .kernels import KernelDied, RoomKernel
+from .limits import LimitSettings
 from .pool import KernelPool
 from .room_runs import RoomRuns
 from .sandbox import Sandbox
@@ -16,6 +19,8 @@ from .starts import KernelStart
 from .tasks import Tasks
 
 IDLE_CHECK_SECONDS = 10.0
+PLACE_SECONDS = 1.0
+"""So long is waited for a run to end whose kernel can give way."""
 NOT_USED = "The kernel was ended because it was not used."
 PLACE_NEEDED = "The kernel was ended because other rooms needed its place."
 
@@ -26,7 +31,7 @@ class RoomKernels:
     ``rooms``: all rooms that run something or have; ``limit``: kernels that may live at a time;
     ``start_of``: how the kernel of a language is started, called in a thread; ``idle_seconds``: how
     long an unused one lives; ``pool_size``: how many are kept warm for rooms that have none yet,
-    they count too.
+    they count too; ``limits``: the memory of some languages.
     """
 
     def __init__(
@@ -40,6 +45,7 @@ class RoomKernels:
         limit: int,
         idle_seconds: float,
         pool_size: int,
+        limits: LimitSettings,
     ) -> None:
         self._rooms = rooms
         self._sandbox = sandbox
@@ -48,6 +54,7 @@ class RoomKernels:
         self._tasks = tasks
         self._limit = limit
         self._idle_seconds = idle_seconds
+        self._limits = limits
         self._starting = 0
         self._pool: KernelPool[RoomKernel] = KernelPool(
             start=self._started,
@@ -87,6 +94,8 @@ class RoomKernels:
         Raises ``KernelDied`` when it does not start, ``TooMany`` when there is no place for it.
         """
         async with runs.starting:
+            if runs.closed:
+                raise KernelDied(runs.closed)
             if runs.kernel is not None and runs.kernel.alive:
                 return runs.kernel
             if runs.kernel is not None:
@@ -118,6 +127,9 @@ class RoomKernels:
             start = await asyncio.to_thread(self._start_of, language)
         except CodepadError as error:
             raise KernelDied(error.message) from error
+        memory = self._limits.memory_of(language)
+        if memory is not None:
+            start = replace(start, memory_limit_bytes=memory)
         kernel = RoomKernel(sandbox=sandbox, folder=None, log=self._log, start=start)
         await kernel.start()
         return kernel
@@ -146,13 +158,24 @@ class RoomKernels:
                 await kernel.shutdown()
         return kernel is not None
 
+    @property
+    def _idle(self) -> list[RoomRuns]:
+        """Rooms whose kernel does nothing, and has nothing to do."""
+        return [
+            runs
+            for runs in self._alive
+            if runs.current is None and not runs.queue and not runs.starting.locked()
+        ]
+
     async def _make_place(self) -> None:
         """At the limit, end a kernel that is no room's, or was not used for the longest time."""
         if self.has_place or await self._pool.make_place():
             return
-        alive = self._alive
-        idle = [r for r in alive if r.current is None and not r.queue and not r.starting.locked()]
+        deadline = time.monotonic() + PLACE_SECONDS
+        while not (idle := self._idle) and time.monotonic() < deadline:  # noqa: ASYNC110
+            await asyncio.sleep(0.05)
         if not idle:
+            alive = self._alive
             words = f"{len(alive)} rooms run code on this server now; try again later."
             raise TooMany("too_many_kernels", words, 60)
         longest = min(idle, key=lambda runs: runs.last_used)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections import deque
 from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
@@ -10,12 +11,32 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any, Protocol
 
-from pycrdt import Doc, Map
+from pycrdt import Array, Doc, Map
 
 from ..storage.tables import RunRecord, utc_now
 from .files import FileSync
 from .kernels import RoomKernel
-from .outputs import CellOutputs, RunDocument, RunEntry
+from .questions import Questions
+from .run_document import CellOutputs, RunDocument, RunEntry
+
+
+class Notebook(Protocol):
+    """A room's notebook, kept in memory and saved until ``close`` is called."""
+
+    @property
+    def doc(self) -> Doc[Any]:
+        """The shared document."""
+
+    @property
+    def cells(self) -> Array[Map[Any]]:
+        """Its cells."""
+
+    @property
+    def room(self) -> int:
+        """How many bytes it may still grow by."""
+
+    def close(self) -> None:
+        """It is not needed any more."""
 
 
 class Documents(Protocol):
@@ -27,8 +48,14 @@ class Documents(Protocol):
     async def run_document(self, room_id: str) -> Doc[Any]:
         """The room's run document."""
 
-    async def notebook_cell(self, room_id: str, cell_id: str) -> Map[Any]:
-        """A cell of the room's notebook."""
+    async def hold_notebook(self, room_id: str) -> Notebook:
+        """The room's notebook, for as long as code of it runs."""
+
+    async def cell_outputs(self, room_id: str, cell_id: str) -> list[Any]:
+        """The outputs of a cell of the room's notebook, in nbformat's shape."""
+
+    async def rest_cells(self, room_id: str) -> None:
+        """Mark every cell of the room's notebook as not running."""
 
 
 @dataclass(frozen=True)
@@ -57,26 +84,54 @@ class RunAuthor:
     color: str
 
 
+@dataclass(frozen=True)
+class RunWish:
+    """What somebody wants to be run.
+
+    ``cell_id``: the cell of a notebook; ``stdin``: all the input there is, None: people are asked;
+    ``main``: the file to run, None: the language's own; ``batch``: runs with the same one are not
+    run any more once one of them has failed.
+    """
+
+    document: str = "pad"
+    cell_id: str | None = None
+    stdin: str | None = None
+    main: str | None = None
+    batch: str | None = None
+
+
 @dataclass
 class Job:
-    """A run on its way: accepted, maybe waiting, maybe running."""
+    """A run on its way: accepted, maybe waiting, maybe running.
+
+    ``accepted_at``: on the clock of ``time.monotonic``; ``running``: the kernel has its code.
+    """
 
     record: RunRecord
+    wish: RunWish
     source: str
     entry: RunEntry
-    cell: CellOutputs | None
+    cell: CellOutputs | None = None
+    notebook: Notebook | None = None
+    questions: Questions | None = None
     stop_words: str = ""
+    running: bool = False
+    accepted_at: float = field(default_factory=time.monotonic)
 
 
 @dataclass
 class RoomRuns:
-    """What lives for one room: its kernel, its queue, the task that works it off."""
+    """What lives for one room: its kernel, its queue, the task that works it off.
+
+    ``closed``: why nothing starts here any more; empty while it is in use.
+    """
 
     room: RunRoom
     document: RunDocument
     queue: deque[Job] = field(default_factory=deque)
     current: Job | None = None
     kernel: RoomKernel | None = None
+    closed: str = ""
     files: FileSync | None = None
     worker: asyncio.Task[None] | None = None
     last_used: datetime = field(default_factory=utc_now)

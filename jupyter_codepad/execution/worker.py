@@ -3,15 +3,21 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from functools import partial
 
+from .. import metrics
 from ..errors import TooMany
 from ..storage.tables import utc_now
+from .conversation import Conversation
 from .fair_queue import FairQueue
 from .kernels import KernelDied, RoomKernel
+from .limits import LimitSettings, RunLimits, RunWatch
 from .models import Run, RunStatus
 from .outputs import OutputCollector
+from .questions import Questions
 from .records import RunRecords
 from .room_kernels import RoomKernels
 from .room_runs import Job, RoomRuns
@@ -19,6 +25,7 @@ from .tasks import Tasks
 
 INTERRUPT_GRACE_SECONDS = 5.0
 IGNORED = "The kernel was ended because the code ignored the interrupt."
+NOT_RUN = "not run: a cell before it did not succeed"
 
 Hook = Callable[[RoomRuns, Job, RoomKernel], Awaitable[None]]
 
@@ -30,9 +37,8 @@ async def nothing_more(runs: RoomRuns, job: Job, kernel: RoomKernel) -> None:
 class RunWorker:
     """Runs what waits, one run of a room at a time, and says how each ended.
 
-    ``queue``: whose turn it is among the rooms of the server.
-    ``before_run`` and ``after_run``: awaited around each run, while the kernel is the run's;
-    ``output_limit_bytes``: of one run; ``run_limit_seconds``: of a run of a code file, None: none.
+    ``queue``: whose turn it is among the rooms of the server; ``limits``: of each run.
+    ``before_run`` and ``after_run``: awaited around each run, while the kernel is the run's.
     """
 
     def __init__(
@@ -42,8 +48,7 @@ class RunWorker:
         records: RunRecords,
         queue: FairQueue,
         tasks: Tasks,
-        output_limit_bytes: int,
-        run_limit_seconds: float | None,
+        limits: LimitSettings,
         before_run: Hook = nothing_more,
         after_run: Hook = nothing_more,
     ) -> None:
@@ -51,8 +56,7 @@ class RunWorker:
         self._records = records
         self._queue = queue
         self._tasks = tasks
-        self._output_limit = output_limit_bytes
-        self._run_limit = run_limit_seconds
+        self._limits = limits
         self._before_run = before_run
         self._after_run = after_run
 
@@ -64,13 +68,17 @@ class RunWorker:
 
     async def stop_run(self, runs: RoomRuns, job: Job, words: str) -> None:
         """Interrupt a run, or take it out of the queue, for the reason ``words``."""
-        job.stop_words = words
         if job is not runs.current:
             runs.queue.remove(job)
+            await self._finish(job, RunStatus.INTERRUPTED, words)
+            await self._stop_batch(runs, job)
+        elif job.running:
+            self._interrupt(runs, job, words)
+        elif (
+            job.record.status == RunStatus.QUEUED.value and not job.stop_words
+        ):  # its kernel is still being started: that goes on without it
+            job.stop_words = words
             await self._finish(job, RunStatus.INTERRUPTED)
-        elif runs.kernel is not None:
-            runs.kernel.interrupt()
-            self._tasks.add(self._insist(runs, job))
 
     async def clear(self, runs: RoomRuns, words: str) -> None:
         """Interrupt every run of a room and end its kernel, for the reason ``words``."""
@@ -78,7 +86,7 @@ class RunWorker:
         runs.queue.clear()
         self._queue.leave(runs.room.room_id)
         if runs.current is not None:
-            runs.current.stop_words = words
+            runs.current.stop_words = runs.current.stop_words or words
         await self._kernels.end(runs)
         if runs.worker is not None:
             await asyncio.gather(runs.worker, return_exceptions=True)
@@ -106,6 +114,8 @@ class RunWorker:
         finally:
             runs.current = None
             runs.last_used = utc_now()
+        if job.record.status != RunStatus.OK.value:
+            await self._stop_batch(runs, job)
 
     def _show_places(self, runs: RoomRuns, before: int) -> None:
         """Show how many runs go before each that waits: those of ``before`` rooms, and the room's.
@@ -116,42 +126,61 @@ class RunWorker:
         for place, job in enumerate(runs.queue):
             job.entry.show_place(own + before + place)
 
+    async def _stop_batch(self, runs: RoomRuns, failed: Job) -> None:
+        """What was to run after a run that has failed is not run."""
+        batch = failed.wish.batch
+        waiting = [job for job in runs.queue if batch is not None and job.wish.batch == batch]
+        for job in waiting:
+            runs.queue.remove(job)
+        for job in waiting:
+            await self._finish(job, RunStatus.INTERRUPTED, NOT_RUN)
+
     async def _run_one(self, runs: RoomRuns, job: Job) -> None:
         try:
             kernel = await self._kernels.kernel(runs)
+            if not job.stop_words:
+                await self._before_run(runs, job, kernel)
         except (KernelDied, TooMany) as error:
             runs.document.set_kernel("dead", str(error))
-            await self._finish(job, RunStatus.DEAD, str(error))
+            if not RunStatus(job.record.status).over:
+                status = RunStatus.INTERRUPTED if job.stop_words else RunStatus.DEAD
+                await self._finish(job, status, job.stop_words or str(error))
             return
-        if not job.stop_words:
-            await self._before_run(runs, job, kernel)
         if job.stop_words:
-            await self._finish(job, RunStatus.INTERRUPTED)
+            if not RunStatus(job.record.status).over:
+                await self._finish(job, RunStatus.INTERRUPTED)
             return
-        self._begin(runs, job)
-        sink = job.cell or job.entry
-        collector = OutputCollector(
-            sink,
-            sink.doc,
-            limit_bytes=self._output_limit,
-            on_truncated=lambda: self._truncated(kernel, job),
-        )
-        status, words = await self._execute(runs, kernel, job, collector)
-        collector.flush()
+        limits = self._limits.of_run(runs.room.language, notebook=job.cell is not None)
+        collector = self._collector(kernel, job, limits)
+        self._begin(runs, kernel, job, collector)
+        status, words = await self._execute(runs, kernel, job, collector, limits)
+        await collector.finish()
         if kernel.alive:
             await self._after_run(runs, job, kernel)
         job.record.execution_count = collector.execution_count
-        if job.cell is not None:
-            job.cell.finish(collector.execution_count)
         with job.entry.doc.transaction():
             if kernel.alive:
                 runs.document.set_kernel("idle")
             self._close(job, status, words)
+        self._count(job, collector)
         await self._records.save(job.record)
 
-    def _begin(self, runs: RoomRuns, job: Job) -> None:
+    def _collector(self, kernel: RoomKernel, job: Job, limits: RunLimits) -> OutputCollector:
+        def truncated() -> None:
+            kernel.flooding = True
+            job.entry.show(truncated=True)
+
+        most = limits.output_bytes
+        if job.notebook is not None:
+            most = max(0, min(most, job.notebook.room))
+        return OutputCollector(job.cell or job.entry, limit_bytes=most, on_truncated=truncated)
+
+    def _begin(
+        self, runs: RoomRuns, kernel: RoomKernel, job: Job, collector: OutputCollector
+    ) -> None:
         job.record.status = RunStatus.RUNNING.value
         job.record.started_at = utc_now()
+        job.questions = Questions(job.entry, collector, kernel, job.wish.stdin)
         with job.entry.doc.transaction():
             job.entry.set(Run.of(job.record), position=0)
             runs.document.set_kernel("busy")
@@ -159,47 +188,61 @@ class RunWorker:
             job.cell.start()
 
     async def _execute(
-        self, runs: RoomRuns, kernel: RoomKernel, job: Job, collector: OutputCollector
+        self,
+        runs: RoomRuns,
+        kernel: RoomKernel,
+        job: Job,
+        collector: OutputCollector,
+        limits: RunLimits,
     ) -> tuple[RunStatus, str]:
-        limit = self._run_limit if job.cell is None else None
-        timer = None
-        if limit is not None:
-            words = f"stopped: ran longer than {limit:g} s"
-            loop = asyncio.get_running_loop()
-            timer = loop.call_later(limit, self._time_is_over, runs, job, words)
+        questions = job.questions
+        assert questions is not None
+        watch = RunWatch(
+            limits,
+            cpu_seconds=kernel.cpu_seconds,
+            asking=lambda: questions.open,
+            stop=lambda words: self._interrupt(runs, job, words),
+        )
+        watching = self._tasks.add(watch.watch())
+        job.running = True
+        talk = Conversation(collector, questions)
         try:
-            reply = await kernel.execute(job.source, collector.hear)
+            reply = await kernel.execute(job.source, talk, stdin=job.wish.stdin, main=job.wish.main)
         except KernelDied as error:
             runs.document.set_kernel("dead", str(error))
             if job.stop_words:
                 return RunStatus.INTERRUPTED, job.stop_words
             return RunStatus.DEAD, str(error)
         finally:
-            if timer is not None:
-                timer.cancel()
+            job.running = False
+            watching.cancel()
+            questions.close()
+        if reply.get("status") != "ok" and collector.error is None and not job.stop_words:
+            collector.hear_error(reply)  # a flood may have cost us the message with it
         if job.stop_words:
             return RunStatus.INTERRUPTED, job.stop_words
-        return (RunStatus.OK if reply.get("status") == "ok" else RunStatus.ERROR), ""
+        if reply.get("status") == "ok":
+            return RunStatus.OK, ""
+        return RunStatus.ERROR, self._limits.hint(collector.error, runs.room.language)
 
-    def _truncated(self, kernel: RoomKernel, job: Job) -> None:
-        kernel.flooding = True
-        job.entry.set(Run.of(job.record), truncated=True)
+    def _interrupt(self, runs: RoomRuns, job: Job, words: str) -> None:
+        """Interrupt the code that runs; one that does not stop is ended with its kernel."""
+        if runs.current is not job or runs.kernel is None or not job.running:
+            return
+        first, job.stop_words = not job.stop_words, job.stop_words or words
+        runs.kernel.interrupt()
+        if first:
+            self._tasks.add(self._insist(runs, job, runs.kernel))
 
-    def _time_is_over(self, runs: RoomRuns, job: Job, words: str) -> None:
-        if runs.current is job and runs.kernel is not None:
-            job.stop_words = words
-            runs.kernel.interrupt()
-            self._tasks.add(self._insist(runs, job))
-
-    async def _insist(self, runs: RoomRuns, job: Job) -> None:
-        """End the kernel of code that does not stop when it is interrupted."""
-        kernel = runs.kernel
-        await asyncio.sleep(INTERRUPT_GRACE_SECONDS)
-        if runs.current is job and kernel is not None and kernel is runs.kernel:
+    async def _insist(self, runs: RoomRuns, job: Job, kernel: RoomKernel) -> None:
+        with suppress(TimeoutError):
+            await asyncio.wait_for(kernel.ended(), INTERRUPT_GRACE_SECONDS)
+        if runs.current is job and job.running and kernel is runs.kernel and kernel.alive:
             kernel.kill(IGNORED)
 
     async def _finish(self, job: Job, status: RunStatus, words: str = "") -> None:
         self._close(job, status, words)
+        self._count(job)
         await self._records.save(job.record)
 
     def _close(self, job: Job, status: RunStatus, words: str) -> None:
@@ -209,4 +252,18 @@ class RunWorker:
         if record.started_at is not None:
             record.duration_ms = round((record.ended_at - record.started_at).total_seconds() * 1000)
         record.message = words or job.stop_words
-        job.entry.set(Run.of(record))
+        job.entry.set(Run.of(record), position=0)
+        if job.cell is not None:
+            job.cell.finish(record.execution_count)
+        if job.notebook is not None:
+            job.notebook.close()
+            job.notebook = None
+
+    def _count(self, job: Job, collector: OutputCollector | None = None) -> None:
+        metrics.RUNS.labels(job.record.status).inc()
+        if collector is None:
+            return
+        metrics.RUN_SECONDS.observe(time.monotonic() - job.accepted_at)
+        if collector.first_output_at is not None:
+            first = collector.first_output_at - job.accepted_at
+            metrics.RUN_FIRST_OUTPUT_SECONDS.observe(first)

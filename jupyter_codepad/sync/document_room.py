@@ -108,6 +108,8 @@ class DocumentRoom(StockDocumentRoom):  # type: ignore[misc]
             log=log,
         )
         files.watch(self)
+        self.held = 0
+        """How many runs write into the document: it stays in memory for them."""
         self._loading: asyncio.Task[None] | None = None
         self._save_lock = asyncio.Lock()
         self._clock = SaveClock(save_delay, self._save_is_due)

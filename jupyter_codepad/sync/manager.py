@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from logging import Logger
 from typing import Any
 
@@ -12,13 +13,14 @@ from jupyter_server_ydoc.app import YDocExtension
 from pycrdt import Doc, Map
 from tornado.web import HTTPError
 
-from ..errors import Conflict, NotFound, Unavailable
+from ..errors import CodepadError, Conflict, NotFound, Unavailable
 from ..rooms.manager import RoomManager
 from ..storage.tables import RoomRecord
 from . import pads
 from .content import built
 from .document_room import DocumentRoom
 from .files import Files
+from .held import HeldNotebook, cell_outputs, rest_cells
 from .memory_rooms import MemoryRoom
 from .shared_document import SharedDocument
 from .turns import Turns
@@ -324,7 +326,7 @@ class DocumentManager:
 
     def release(self, document: DocumentRoom) -> None:
         """Somebody left: release the document after a while, unless somebody is there by then."""
-        if document.clients:
+        if document.clients or document.held:
             return
         self.keep(document)
         delay = self._cleanup_seconds
@@ -337,7 +339,7 @@ class DocumentManager:
         await asyncio.sleep(delay)
         extension = self._extension()
         async with extension._room_locks[document.room_id]:
-            if not document.clients and not document.loading:
+            if not document.clients and not document.held and not document.loading:
                 await self._drop(extension, document)
         if not document.closed:
             self.release(document)
@@ -374,10 +376,21 @@ class DocumentManager:
         """Turn a pad into what ``changed`` makes of it. Raises as ``open_pad`` does."""
         pads.change(await self.open_pad(room), changed)
 
-    async def notebook_cell(self, room_id: str, cell_id: str) -> Map[Any]:
-        """The shared cell with this id. Raises ``NotFound`` when the notebook has none."""
-        room = await self._room(room_id)
-        return self._cell((await self.open_pad(room)).document, cell_id)
+    async def hold_notebook(self, room_id: str) -> HeldNotebook:
+        """The notebook of a room, kept in memory and saved until it is closed, whoever is there."""
+        document = await self.open_pad(await self._room(room_id))
+        self.keep(document)
+        return HeldNotebook(document, self._notebook_limit, self.release)
+
+    async def cell_outputs(self, room_id: str, cell_id: str) -> list[Any]:
+        """The outputs of a cell of a notebook pad. Raises ``NotFound`` when it has none."""
+        document = (await self.open_pad(await self._room(room_id))).document
+        return cell_outputs(self._cell(document, cell_id))
+
+    async def rest_cells(self, room_id: str) -> None:
+        """Mark every cell of a room's notebook as not running: no code of it does."""
+        with suppress(CodepadError):
+            rest_cells((await self.open_pad(await self._room(room_id))).document)
 
     def _cell(self, document: Any, cell_id: str) -> Map[Any]:
         cells: list[Map[Any]] = list(document.ycells)

@@ -32,6 +32,7 @@ BODIES: dict[tuple[str, str], Any] = {
     ("patch", "/api/rooms/{room_id}/me"): {"hand_raised": True},
     ("post", "/api/rooms/{room_id}/invites"): {"role": "observer"},
     ("post", "/api/rooms/{room_id}/runs"): {"document": "pad"},
+    ("post", "/api/rooms/{room_id}/runs/{run_id}/input"): {"text": "x"},
 }
 
 
@@ -247,7 +248,8 @@ async def test_typing_running_and_stopping_follow_the_role(
         await until(lambda: mark in str(watching.text), "the typing of an editor")
     reader = await server.host.document(room_id=room_id).connect()
     assert (mark in str(reader.text)) is may_edit
-    for path in ("runs", f"runs/{'x' * 12}/interrupt", "kernel/restart"):
+    of_run = [f"runs/{'x' * 12}/{what}" for what in ("interrupt", "input")]
+    for path in ("runs", *of_run, "kernel/restart"):
         answer = await person.api("POST", f"rooms/{room_id}/{path}", {})
         may_run = Permission.RUN in ROLE_PERMISSIONS[role]
         assert (answer.status_code != 403) is may_run, (path, answer.text)

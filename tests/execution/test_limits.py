@@ -7,6 +7,12 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
+import pytest
+from traitlets import TraitError
+
+from jupyter_codepad.execution.limits import LimitSettings
+from jupyter_codepad.execution.rungs import MIB
+from jupyter_codepad.settings import CodepadSettings
 from tests.execution.test_runs import desk, screen, text_of
 from tests.support.server import JupyterServer
 from tests.support.sync_client import until
@@ -56,12 +62,68 @@ async def test_allow_unsandboxed_runs_code_and_says_so(tmp_path: Path) -> None:
         assert (await at.screen.end_of(stuck))["status"] == "interrupted"
 
 
-async def test_a_run_that_takes_too_long_is_stopped(tmp_path: Path) -> None:
-    async with server_with(tmp_path, "run_limit_seconds=1") as server:
+async def test_what_was_exceeded_is_named(tmp_path: Path) -> None:
+    options = (
+        "run_limit_seconds=2",
+        "cpu_limit_seconds=0.3",
+        "input_wait_seconds=2.5",
+        "run_queue_limit=3",
+        "language_limits={'bash': {'run_limit_seconds': 0.5}}",
+    )
+    async with server_with(tmp_path, *options) as server:
         at = await desk(server)
-        run = await at.run("import time\nprint('on')\ntime.sleep(60)")
-        assert run["status"] == "interrupted" and "longer than 1 s" in run["message"]
+        await at.run("1")
+        for code, words in (
+            ("import time\nprint('on')\ntime.sleep(60)", "stopped: ran longer than 2 s"),
+            ("while True: pass", "stopped: used more than 0.3 s of processor time"),
+            (
+                "import subprocess, sys\nloop = [sys.executable, '-c', 'while True: pass']\n"
+                "[subprocess.Popen(loop) for _ in range(2)][0].wait()",
+                "stopped: used more than 0.3 s of processor time",
+            ),
+            # For longer than it may run: waiting is not running.
+            ("input()", "stopped: nobody answered for 2.5 s"),
+        ):
+            run = await at.run(code)
+            assert run["status"] == "interrupted" and run["message"] == words
         assert text_of(await at.run("print('next')")) == "next\n"
+        first = await at.start("import time\ntime.sleep(30)")
+        await until(lambda: at.screen.run(first)["status"] == "running", "the first running")
+        answers = [await at.ada.api("POST", f"rooms/{at.id}/runs", {}) for _ in range(4)]
+        assert [answer.status_code for answer in answers] == [202] * 3 + [429]
+        assert answers[-1].json()["code"] == "run_queue_full" and answers[-1].headers["retry-after"]
+        await at.ada.api("POST", f"rooms/{at.id}/kernel/restart")
+        await until(lambda: all(r["status"] == "interrupted" for r in at.screen.runs[-4:]), "ends")
+        shell = await desk(server, language="bash")
+        run = await shell.run("sleep 20")
+        assert run["message"] == "stopped: ran longer than 0.5 s"
+        metrics = (await server.host.http.get(f"{server.url}metrics")).text
+        assert 'codepad_runs_total{status="interrupted"}' in metrics
+        assert "codepad_run_first_output_seconds_bucket" in metrics
+
+
+def test_errors_that_come_from_a_limit_are_said_with_its_number() -> None:
+    limits = LimitSettings(languages={"java": {"memory_limit_bytes": 1024 * MIB}})
+
+    def hint(name: str, words: str, language: str = "python") -> str:
+        return limits.hint({"ename": name, "evalue": words}, language)
+
+    assert hint("MemoryError", "") == "out of memory: a room has 512 MB"
+    assert (
+        hint("Error", "java.lang.OutOfMemoryError", "java") == "out of memory: a room has 1024 MB"
+    )
+    assert "64 MB" in hint("OSError", "[Errno 28] No space left on device")
+    assert "64 processes" in hint("RuntimeError", "can't start new thread")
+    assert "64 processes" in hint("BlockingIOError", "[Errno 11] Resource temporarily unavailable")
+    assert hint("ValueError", "MemoryError") == "" and limits.hint(None, "python") == ""
+
+
+def test_limits_that_nobody_knows_are_refused() -> None:
+    for wrong in ({"java": {"speed": 9}}, {"java": {"run_limit_seconds": -1}}, {"java": 5}):
+        with pytest.raises(TraitError):
+            CodepadSettings(language_limits=wrong)
+    made = CodepadSettings(language_limits={"java": {"run_limit_seconds": 60}})
+    assert made.language_limits == {"java": {"run_limit_seconds": 60}}
 
 
 async def test_idle_kernels_end_and_make_place(tmp_path: Path) -> None:
@@ -96,9 +158,11 @@ async def test_files_and_memory_limits_are_what_the_configuration_says(tmp_path:
     async with server_with(tmp_path, *options, "output_limit_bytes=1000") as server:
         at = await desk(server)
         run = await at.run("x = bytearray(300_000_000)")
-        assert run["outputs"][-1]["ename"] == "MemoryError"
+        assert [output.get("ename") for output in run["outputs"]] == ["MemoryError"], run
+        assert run["message"] == "out of memory: a room has 256 MB"
         run = await at.run("open('big', 'wb').write(b'x' * 2_000_000)")
         assert run["outputs"][-1]["ename"] == "OSError"
+        assert run["message"] == "the disk is full: a room has 1 MB"
         run = await at.run("print('y' * 5000)")
         assert len(text_of(run)) == 1000 and run["truncated"]
 

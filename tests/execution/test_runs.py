@@ -184,44 +184,12 @@ async def test_runs_wait_for_each_other_and_a_waiting_one_can_be_stopped(
     assert at.screen.run(second)["outputs"] == []
 
 
-async def test_the_queue_is_bounded(server: JupyterServer) -> None:
-    at = await desk(server)
-    first = await at.start("import time\ntime.sleep(30)")
-    await until(lambda: at.screen.run(first)["status"] == "running", "the first running", 30)
-    answers = [
-        await at.ada.api("POST", f"rooms/{at.id}/runs", {"document": "pad"}) for _ in range(21)
-    ]
-    assert [a.status_code for a in answers] == [202] * 20 + [429]
-    assert answers[-1].json()["code"] == "run_queue_full" and answers[-1].headers["retry-after"]
-    await at.ada.api("POST", f"rooms/{at.id}/kernel/restart")
-    await until(lambda: all(r["status"] == "interrupted" for r in at.screen.runs), "all ended")
-
-
 async def test_a_kernel_that_dies_is_said_and_replaced(server: JupyterServer) -> None:
     at = await desk(server)
     run = await at.run("import os\nos._exit(3)")
     assert run["status"] == "dead" and "ended" in run["message"]
     assert at.screen.kernel["status"] == "dead"
     assert text_of(await at.run("print('again')")) == "again\n"
-
-
-async def test_code_that_ignores_the_interrupt_is_ended(server: JupyterServer) -> None:
-    at = await desk(server)
-    run_id = await at.start(
-        "import time\nprint('on', flush=True)\n"
-        "while True:\n    try:\n        time.sleep(1)\n    except KeyboardInterrupt:\n        pass"
-    )
-    await until(lambda: at.screen.run(run_id).get("outputs"), "the first output", 30)
-    await at.ada.api("POST", f"rooms/{at.id}/runs/{run_id}/interrupt")
-    run = await at.screen.end_of(run_id)
-    assert run["status"] == "interrupted"
-    assert text_of(await at.run("print('again')")) == "again\n"
-
-
-async def test_asking_for_input_is_a_clear_error(server: JupyterServer) -> None:
-    at = await desk(server)
-    run = await at.run("input('name? ')")
-    assert run["status"] == "error" and "input" in run["outputs"][-1]["evalue"]
 
 
 async def test_endless_output_is_cut_and_can_be_stopped(server: JupyterServer) -> None:
@@ -239,8 +207,12 @@ async def test_endless_output_is_cut_and_can_be_stopped(server: JupyterServer) -
 async def test_runs_survive_a_restart_of_the_server(own_server: JupyterServer, how: str) -> None:
     at = await desk(own_server)
     done = await at.run("print('done')")
-    hanging = await at.start("import time\nprint('on', flush=True)\ntime.sleep(60)")
-    await until(lambda: at.screen.run(hanging).get("outputs"), "the hanging run's output", 30)
+    # What was seen in the last few hundredths of a second before a crash may be lost with it.
+    waits = "import time\nprint('on', flush=True)\ntime.sleep(0.3)\nprint('on', flush=True)\n"
+    hanging = await at.start(waits + "time.sleep(60)")
+    await until(
+        lambda: "on\non" in text_of({"outputs": [], **at.screen.run(hanging)}), "its output", 30
+    )
     await getattr(own_server, how)()
     await own_server.start()
     await at.pad.connect()
@@ -250,22 +222,6 @@ async def test_runs_survive_a_restart_of_the_server(own_server: JupyterServer, h
     assert text_of(late.run(done["id"])) == "done\n"
     assert late.run(hanging)["status"] in {"dead", "interrupted"} and late.run(hanging)["message"]
     assert text_of(late.run(run["id"])) == "after\n"
-
-
-async def test_a_notebooks_cell_gets_its_output(server: JupyterServer) -> None:
-    at = Desk(server, await server.room(pad_type="notebook", starter_text="print('cell')\n7"))
-    await at.open()
-    cell = at.pad.cells()[0]
-    body = {"document": "pad", "cell_id": cell["id"]}
-    answer = await at.ada.api("POST", f"rooms/{at.id}/runs", body)
-    assert answer.status_code == 202
-    await at.screen.end_of(answer.json()["id"])
-    await until(lambda: cell["execution_count"] == 1, "the count")
-    outputs = cell["outputs"].to_py()
-    assert outputs[0]["text"] == "cell\n" and outputs[1]["data"]["text/plain"] == "7"
-    for wrong in ({"document": "pad"}, {"document": "pad", "cell_id": "none"}):
-        answer = await at.ada.api("POST", f"rooms/{at.id}/runs", wrong)
-        assert answer.status_code in {404, 409}
 
 
 async def test_room_kernels_are_no_kernels_of_jupyter(server: JupyterServer) -> None:

@@ -303,6 +303,10 @@ async def test_the_api_description_holds(server: JupyterServer) -> None:  # noqa
     await check("DELETE", "/rooms/{room_id}/invites", **here)
     run = await check("POST", "/rooms/{room_id}/runs", {"document": "pad"}, **here)
     await check("POST", "/rooms/{room_id}/runs/{run_id}/interrupt", run_id=run["id"], **here)
+    line = {"text": "a line"}
+    of_run = {"run_id": run["id"], **here}
+    await check("POST", "/rooms/{room_id}/runs/{run_id}/input", line, refused=True, **of_run)
+    await check("GET", "/rooms/{room_id}/runs/{run_id}/output", **of_run)
     await check("POST", "/rooms/{room_id}/kernel/restart", **here)
     await check("POST", "/rooms/{room_id}/leave", **here)
     other = await server.room()

@@ -1,0 +1,115 @@
+"""Outputs in nbformat's shape: of what a kernel says, only what a browser can be shown safely.
+
+Code in a kernel can send anything as its messages: nothing in them is taken to be what it should.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from typing import Any
+
+SAFE_MIME_TYPES = frozenset(
+    {
+        "text/plain",
+        "text/html",
+        "text/markdown",
+        "text/latex",
+        "image/png",
+        "image/jpeg",
+        "image/gif",
+        "image/svg+xml",
+        "application/json",
+    }
+)
+TRACEBACK_LINES = 200
+LINE_CHARACTERS = 4000
+TRACEBACK_CHARACTERS = 100_000
+JSON_DEPTH = 32
+LARGEST_NUMBER = 2**53
+DISPLAY_ID_CHARACTERS = 100
+
+Message = dict[str, Any]
+Output = dict[str, Any]
+
+
+def clean(text: object, limit: int | None = None) -> str:
+    """A text that can be written: no halves of surrogate pairs, at most ``limit`` characters."""
+    cut = str(text)[:limit]
+    return cut if cut.isascii() else cut.encode("utf-8", "replace").decode()
+
+
+def display_output(kind: str, content: Message) -> Output:
+    """A display or result, with the safe kinds of data only."""
+    data = content.get("data")
+    shown = {}
+    for mime, value in data.items() if isinstance(data, dict) else ():
+        if mime in SAFE_MIME_TYPES:
+            shown[mime] = plain_json(value) if mime == "application/json" else _text(value)
+    output: Output = {
+        "output_type": "execute_result" if kind == "execute_result" else "display_data",
+        "data": shown,
+        "metadata": {},
+    }
+    if kind == "execute_result":
+        output["execution_count"] = count_of(content)
+    return output
+
+
+def display_id_of(content: Message) -> str:
+    """What a display can be updated by; empty when it cannot."""
+    transient = content.get("transient")
+    found = transient.get("display_id") if isinstance(transient, dict) else None
+    return clean(found, DISPLAY_ID_CHARACTERS) if isinstance(found, str) else ""
+
+
+def error_output(content: Message) -> Output:
+    """A traceback, of bounded length."""
+    traceback = content.get("traceback")
+    lines = traceback if isinstance(traceback, list) else []
+    if len(lines) > TRACEBACK_LINES:
+        half = TRACEBACK_LINES // 2
+        lines = [*lines[:half], "…", *lines[-half:]]
+    shown = [clean(line, LINE_CHARACTERS) for line in lines]
+    while shown and sum(map(len, shown)) > TRACEBACK_CHARACTERS:
+        del shown[len(shown) // 2]
+    return {
+        "output_type": "error",
+        "ename": clean(content.get("ename", ""), 1000),
+        "evalue": clean(content.get("evalue", ""), 10_000),
+        "traceback": shown,
+    }
+
+
+def count_of(content: Message) -> int | None:
+    """The execution count in a message."""
+    count = content.get("execution_count")
+    good = isinstance(count, int) and not isinstance(count, bool) and 0 <= count < 2**31
+    return count if good else None
+
+
+def size_of(output: Output) -> int:
+    """How much of the limit an output takes, in bytes (nearly)."""
+    return len(json.dumps(output))
+
+
+def plain_json(value: object, depth: int = JSON_DEPTH) -> Any:
+    """JSON that a shared document can hold: not too deep, no numbers beyond a browser's."""
+    if depth == 0:
+        return "…"
+    if isinstance(value, dict):
+        return {clean(key): plain_json(item, depth - 1) for key, item in value.items()}
+    if isinstance(value, list):
+        return [plain_json(item, depth - 1) for item in value]
+    if isinstance(value, str):
+        return clean(value)
+    if isinstance(value, int | float) and not isinstance(value, bool):
+        return value if math.isfinite(value) and abs(value) <= LARGEST_NUMBER else str(value)[:400]
+    return value if value is None or isinstance(value, bool) else clean(value)
+
+
+def _text(value: object) -> str:
+    """A piece of text, which nbformat also has as a list of lines."""
+    if isinstance(value, list):
+        return "".join(clean(part) for part in value)
+    return clean(value)

@@ -1,0 +1,145 @@
+"""Stopping, restarting and closing at every moment of a run's life; nothing is left behind."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.execution.test_runs import Desk, desk, text_of
+from tests.support.server import JupyterServer
+from tests.support.sync_client import until
+
+STUBBORN = (
+    "import time\nprint('on', flush=True)\n"
+    "while True:\n    try:\n        time.sleep(1)\n    except KeyboardInterrupt:\n        pass"
+)
+
+
+def kernels_of(server: JupyterServer) -> list[int]:
+    """The sandboxes' processes that a server has started."""
+    assert server.process is not None
+    found = []
+    for entry in Path("/proc").iterdir():
+        if entry.name.isdigit():
+            try:
+                parent = int((entry / "stat").read_text().rpartition(")")[2].split()[1])
+            except OSError:
+                continue
+            if parent == server.process.pid and entry.name != str(os.getpid()):
+                found.append(int(entry.name))
+    return found
+
+
+async def stop(at: Desk, run_id: str) -> Any:
+    answer = await at.ada.api("POST", f"rooms/{at.id}/runs/{run_id}/interrupt")
+    assert answer.status_code == 202
+    return answer.json()
+
+
+async def status(at: Desk, run_id: str, wanted: str) -> None:
+    await until(lambda: at.screen.run(run_id)["status"] == wanted, f"a run that is {wanted}", 30)
+
+
+async def test_a_busy_loop_stops_at_once(server: JupyterServer) -> None:
+    at = await desk(server)
+    await at.run("1")
+    loop = asyncio.get_running_loop()
+    for code in ("while True: pass", "print('x')\nimport time\ntime.sleep(60)"):
+        run_id = await at.start(code)
+        await status(at, run_id, "running")
+        began = loop.time()
+        await stop(at, run_id)
+        run = await at.screen.end_of(run_id)
+        assert run["status"] == "interrupted" and run["message"] == "stopped by Ada (guest)"
+        assert loop.time() - began < 0.5
+        assert at.screen.kernel["status"] == "idle"
+    assert text_of(await at.run("print('same kernel')")) == "same kernel\n"
+
+
+async def test_a_run_is_stopped_whenever_it_is_asked_to_be(server: JupyterServer) -> None:
+    at = await desk(server)
+    await at.run("1")
+    for _ in range(10):  # right after it was accepted: the kernel may not have begun
+        run_id = await at.start("import time\ntime.sleep(60)")
+        await stop(at, run_id)
+        assert (await at.screen.end_of(run_id, 3))["status"] == "interrupted"
+        assert (await stop(at, run_id))["status"] == "interrupted"
+    assert text_of(await at.run("print('on')")) == "on\n"
+
+
+async def test_what_waits_or_starts_is_stopped_at_once(server: JupyterServer) -> None:
+    at = await desk(server)
+    first = await at.start("print('never')")
+    assert (await stop(at, first))["status"] in {"interrupted", "queued", "running"}
+    assert (await at.screen.end_of(first, 3))["status"] == "interrupted"
+    assert text_of(at.screen.run(first)) == ""
+    long = await at.start(STUBBORN)
+    waiting = await at.start("print('never')")
+    await status(at, waiting, "queued")
+    await stop(at, waiting)
+    await status(at, waiting, "interrupted")
+    await until(lambda: at.screen.run(long).get("outputs"), "the first output", 30)
+    loop = asyncio.get_running_loop()
+    began = loop.time()
+    await stop(at, long)
+    await stop(at, long)
+    run = await at.screen.end_of(long)
+    assert run["status"] == "interrupted" and loop.time() - began < 6
+    assert "ignored" in at.screen.kernel["message"]
+    assert text_of(await at.run("print('again')")) == "again\n"
+
+
+async def test_restarts_at_any_moment_leave_one_kernel(server: JupyterServer) -> None:
+    at = await desk(server)
+    before = len(kernels_of(server))
+    started = await at.start("print('while it starts')")
+    restarts = [at.ada.api("POST", f"rooms/{at.id}/kernel/restart") for _ in range(3)]
+    assert [answer.status_code for answer in await asyncio.gather(*restarts)] == [202] * 3
+    assert (await at.screen.end_of(started))["status"] in {"interrupted", "ok"}
+    run = await at.run("print('after')")
+    assert run["status"] == "ok" and text_of(run) == "after\n"
+    assert len(kernels_of(server)) == before + 1
+    await at.ada.api("POST", f"rooms/{at.id}/kernel/restart")
+    assert (await at.run("print('last')"))["execution_count"] == 1
+
+
+@pytest.mark.parametrize("when", ["starting", "running", "asking"])
+async def test_a_room_that_is_closed_leaves_nothing_behind(
+    server: JupyterServer, when: str
+) -> None:
+    at = await desk(server)
+    before = len(kernels_of(server))
+    run_id = await at.start("print('on', flush=True)\ninput()" if when == "asking" else STUBBORN)
+    waiting = await at.start("1")
+    if when == "running":
+        await until(lambda: at.screen.run(run_id).get("outputs"), "the first output", 30)
+    elif when == "asking":
+        await until(lambda: at.screen.run(run_id).get("input"), "the question", 30)
+    answers = await asyncio.gather(
+        server.host.api("DELETE", f"rooms/{at.id}"),
+        *(at.ada.api("POST", f"rooms/{at.id}/runs", {}) for _ in range(5)),
+    )
+    assert answers[0].status_code in {200, 204}
+    await until(lambda: len(kernels_of(server)) <= before, "no kernel of the room")
+    for left in (run_id, waiting):
+        answer = await at.ada.api("POST", f"rooms/{at.id}/runs/{left}/interrupt")
+        assert answer.status_code in {401, 403, 404}
+
+
+async def test_a_kernel_that_dies_is_said_and_replaced(server: JupyterServer) -> None:
+    at = await desk(server)
+    run = await at.run("print('on', flush=True)\nimport os, time\ntime.sleep(0.1)\nos._exit(3)")
+    assert run["status"] == "dead" and "exit status 3" in run["message"]
+    assert text_of(run) == "on\n" and at.screen.kernel["status"] == "dead"
+    waiting = await at.start("import os, signal\nos.kill(os.getpid(), signal.SIGKILL)")
+    after = await at.start("print('again')")
+    assert (await at.screen.end_of(waiting))["status"] == "dead"
+    run = await at.screen.end_of(after)
+    assert run["status"] == "ok" and run["execution_count"] == 1
+    idle = await at.start("import os, threading\nthreading.Timer(0.2, lambda: os._exit(0)).start()")
+    assert (await at.screen.end_of(idle))["status"] == "ok"
+    await until(lambda: at.screen.kernel["status"] == "dead", "a death between runs")

@@ -1,0 +1,235 @@
+"""Cells of a room's notebook: run on the server, whoever looks, moves or deletes them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from pycrdt import Array, Map, Text
+
+from tests.execution.test_limits import server_with
+from tests.execution.test_runs import Desk, desk, screen
+from tests.support.server import JupyterServer, Person
+from tests.support.sync_client import until
+
+
+class Notebook(Desk):
+    """A room with a notebook; its cells are known by their ids."""
+
+    async def set(self, *sources: str) -> list[str]:
+        """Put these cells into it."""
+        cells = self.pad.cells()
+        with self.pad.ydoc.transaction():
+            cells.clear()
+            for number, source in enumerate(sources):
+                cells.append(new_cell(f"cell-{number}", source))
+        await until(lambda: self.pad.durable, "the cells on the server")
+        return [f"cell-{number}" for number in range(len(sources))]
+
+    def cell(self, cell_id: str) -> dict[str, Any]:
+        for cell in self.pad.cells():
+            if cell.get("id") == cell_id:
+                found: dict[str, Any] = cell.to_py() or {}
+                return found
+        return {}
+
+    async def run_cell(self, cell_id: str, **wish: Any) -> str:
+        body = {"document": "pad", "cell_id": cell_id, **wish}
+        answer = await self.ada.api("POST", f"rooms/{self.id}/runs", body)
+        assert answer.status_code == 202, answer.text
+        return str(answer.json()["id"])
+
+    async def state(self, cell_id: str, wanted: str) -> None:
+        def reached() -> bool:
+            return bool(self.cell(cell_id).get("execution_state") == wanted)
+
+        await until(reached, f"a cell that is {wanted}", 30)
+
+    def text(self, cell_id: str) -> str:
+        outputs = self.cell(cell_id).get("outputs", [])
+        return "".join(output.get("text", "") for output in outputs)
+
+
+def new_cell(cell_id: str, source: str, outputs: list[Any] | None = None) -> Map[Any]:
+    return Map(
+        {
+            "id": cell_id,
+            "cell_type": "code",
+            "source": Text(source),
+            "metadata": Map({}),
+            "outputs": Array(outputs or []),
+            "execution_count": None,
+            "execution_state": "idle",
+        }
+    )
+
+
+async def notebook(server: JupyterServer) -> Notebook:
+    made = Notebook(server, await server.room(pad_type="notebook", starter_text="1"))
+    await made.open()
+    return made
+
+
+async def test_cells_get_their_output_counts_and_answers(server: JupyterServer) -> None:
+    at = await notebook(server)
+    first, asks, bar = await at.set(
+        "print('cell')\n7",
+        "input('name? ')",
+        "import sys\nfor i in range(2000): sys.stdout.write(f'\\r{i}'); sys.stdout.flush()",
+    )
+    await at.screen.end_of(await at.run_cell(first))
+    await until(lambda: at.cell(first)["execution_count"] == 1, "the count")
+    outputs = at.cell(first)["outputs"]
+    assert outputs[0]["text"] == "cell\n" and outputs[1]["data"]["text/plain"] == "7"
+    run_id = await at.run_cell(asks)
+    await until(lambda: at.screen.run(run_id).get("input"), "the question")
+    assert at.cell(asks)["execution_state"] == "running" and at.screen.run(run_id)["cell_id"]
+    path = f"rooms/{at.id}/runs/{run_id}/input"
+    assert (await at.ada.api("POST", path, {"text": "Ada"})).status_code == 202
+    run = await at.screen.end_of(run_id)
+    assert run["answered_by"] == "Ada (guest)" and run["execution_count"] == 2
+    await until(lambda: at.cell(asks)["execution_state"] == "idle", "the cell at rest")
+    assert at.text(asks) == "name? Ada\n"
+    run_id = await at.run_cell(bar)
+    await at.screen.end_of(run_id)
+    await until(lambda: at.text(bar) == "1999", f"one line, not {at.text(bar)[-100:]!r}")
+    answer = await at.olga.api("GET", f"rooms/{at.id}/runs/{run_id}/output")
+    assert answer.text == "1999"
+    for wrong in ({"document": "pad"}, {"document": "pad", "cell_id": "none"}):
+        answer = await at.ada.api("POST", f"rooms/{at.id}/runs", wrong)
+        assert answer.status_code in {404, 409}
+
+
+async def test_running_all_stops_at_the_first_error(server: JupyterServer) -> None:
+    at = await notebook(server)
+    cells = await at.set("x = 1", "import time\ntime.sleep(0.3)\nprint(x)", "1 / 0", "print('no')")
+    runs = [await at.run_cell(cell, batch="all") for cell in cells]
+    other = await at.run_cell(cells[1])
+    for cell in cells[1:]:
+        await at.state(cell, "running")
+    ends = [await at.screen.end_of(run_id) for run_id in runs]
+    assert [run["status"] for run in ends] == ["ok", "ok", "error", "interrupted"]
+    assert "not run" in ends[3]["message"]
+    assert (await at.screen.end_of(other))["status"] == "ok"
+    await until(lambda: at.cell(cells[3])["execution_state"] == "idle", "the cell at rest")
+    assert at.text(cells[3]) == ""
+
+
+async def test_displays_are_updated_in_other_cells(server: JupyterServer) -> None:
+    at = await notebook(server)
+    first, second = await at.set(
+        "from IPython.display import *\nh = display('one', display_id='d')\nprint('x')",
+        "h.update('two')\nprint('y')",
+    )
+    await at.screen.end_of(await at.run_cell(first))
+    await at.screen.end_of(await at.run_cell(second))
+    await until(lambda: "two" in str(at.cell(first)["outputs"]), "the other cell's display")
+    assert at.text(first) == "x\n" and at.text(second) == "y\n"
+    assert "two" not in str(at.cell(second)["outputs"])
+
+
+async def test_a_late_joiner_sees_what_runs(server: JupyterServer) -> None:
+    at = await notebook(server)
+    [cell] = await at.set("print('on', flush=True)\nimport time\ntime.sleep(60)")
+    run_id = await at.run_cell(cell)
+    await until(lambda: at.text(cell) == "on\n", "the first line", 30)
+    late = await server.guest(at.id, "Late")
+    pad, runs = await late.document().connect(), await screen(late, at.id)
+    [seen] = pad.cells()
+    assert seen["execution_state"] == "running" and str(seen["outputs"][0]["text"]) == "on\n"
+    assert runs.run(run_id)["status"] == "running" and runs.kernel["status"] == "busy"
+    await at.ada.api("POST", f"rooms/{at.id}/runs/{run_id}/interrupt")
+    await until(lambda: seen["execution_state"] == "idle", "the cell at rest")
+
+
+async def test_a_cell_is_moved_edited_and_deleted_while_it_runs(server: JupyterServer) -> None:
+    at = await notebook(server)
+    moved, other = await at.set(
+        "for i in range(3): print(i, flush=True); input()", "print('other')"
+    )
+    run_id = await at.run_cell(moved)
+
+    async def answer(text: str) -> None:
+        await until(lambda: at.screen.run(run_id).get("input"), "the question", 30)
+        path = f"rooms/{at.id}/runs/{run_id}/input"
+        assert (await at.ada.api("POST", path, {"text": "x"})).status_code == 202
+        await until(lambda: text in at.text(moved), f"{text!r} in {at.text(moved)!r}")
+
+    await answer("x\n1\n")
+    cells = at.pad.cells()
+    text = at.text(moved)
+    output = Map({"output_type": "stream", "name": "stdout", "text": Text(text)})
+    with at.pad.ydoc.transaction():  # as editors move cells: a deletion and a copy
+        del cells[0]
+        cells.append(new_cell(moved, "moved", [output]))
+    await until(lambda: at.pad.durable, "the move on the server")
+    await answer("x\n2\n")
+    assert at.text(moved) == "0\nx\n1\nx\n2\n"
+    with at.pad.ydoc.transaction():
+        cells[1]["outputs"].clear()
+    await until(lambda: at.pad.durable, "the cleared output on the server")
+    assert at.text(moved) == ""
+    with at.pad.ydoc.transaction():
+        del cells[1]
+    await until(lambda: at.pad.durable, "the deletion on the server")
+    path = f"rooms/{at.id}/runs/{run_id}/input"
+    assert (await at.ada.api("POST", path, {"text": "x"})).status_code == 202
+    assert (await at.screen.end_of(run_id))["status"] == "ok"
+    await at.screen.end_of(await at.run_cell(other))
+    await until(lambda: at.text(other) == "other\n", "the other cell's output")
+    assert len(at.pad.cells()) == 1
+
+
+async def leave(*people: Person) -> None:
+    for person in people:
+        for document in person.documents:
+            await document.disconnect()
+
+
+async def test_a_run_survives_closing_every_browser(tmp_path: Path) -> None:
+    async with server_with(tmp_path, "cleanup_delay_seconds=0.2") as server:
+        at = await notebook(server)
+        [cell] = await at.set(
+            "import time\nprint('on', flush=True)\ntime.sleep(2)\nprint('done')\n6 * 7"
+        )
+        run_id = await at.run_cell(cell)
+        await until(lambda: at.text(cell) == "on\n", "the first line", 30)
+        await leave(at.ada, at.olga)
+        pad = server.pad_file(at.room)
+        await until(lambda: '"42"' in pad.read_text(), "the output in the file, nobody there", 20)
+        assert "done" in pad.read_text()
+        late = await server.guest(at.id, "Late")
+        [seen] = (await late.document().connect()).cells()
+        assert seen["execution_state"] == "idle" and seen["execution_count"] == 1
+        assert str(seen["outputs"][0]["text"]) == "on\ndone\n"
+        assert (await screen(late, at.id)).run(run_id)["status"] == "ok"
+
+
+async def test_a_crash_leaves_no_cell_running(own_server: JupyterServer) -> None:
+    at = await notebook(own_server)
+    [cell] = await at.set("print('on', flush=True)\nimport time\ntime.sleep(60)")
+    run_id = await at.run_cell(cell)
+    await until(lambda: at.text(cell) == "on\n", "the first line", 30)
+    await own_server.kill9()
+    await own_server.start()
+    late = await own_server.guest(at.id, "Late", "observer")
+    pad, runs = await late.document().connect(), await screen(late, at.id)
+    await until(lambda: runs.run(run_id)["status"] == "dead", "the run's end")
+    await until(lambda: pad.cells()[0]["execution_state"] == "idle", "the cell at rest")
+    assert "restarted" in runs.run(run_id)["message"]
+
+
+async def test_output_does_not_fill_the_notebook(tmp_path: Path) -> None:
+    async with server_with(tmp_path, "notebook_limit_bytes=100000") as server:
+        at = await notebook(server)
+        first, second = await at.set("print('x' * 80_000)", "print('y' * 80_000)")
+        await at.screen.end_of(await at.run_cell(first))
+        assert (await at.screen.end_of(await at.run_cell(second)))["truncated"]
+        at.pad.cells()[1]["source"].insert(0, "# typing goes on\n")
+        await until(lambda: at.pad.durable, "there is room left to type")
+
+
+async def test_desks_of_files_have_no_cells(server: JupyterServer) -> None:
+    at = await desk(server)
+    answer = await at.ada.api("POST", f"rooms/{at.id}/runs", {"cell_id": "x"})
+    assert answer.status_code == 409

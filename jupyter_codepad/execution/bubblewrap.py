@@ -25,6 +25,7 @@ ROOM, HOME, RUN = "/room", "/home/coder", "/run/codepad"
 COMMAND = "bwrap"
 SMALL_TMPFS_BYTES = 16 * MIB
 RUN_TMPFS_BYTES = MIB
+JAVA = Path("/usr/lib/jvm")
 TMPFS = (ROOM, HOME, RUN, "/tmp", "/dev/shm")  # noqa: S108 - the sandbox's own
 FILE_BYTES = 4096
 """What a file counts for at least: an empty one takes memory too."""
@@ -84,6 +85,7 @@ class BubblewrapRung(LocalRung):
             made.descriptors.append(info_write)
             made.argv += ["--info-fd", str(info_write)]
             variables = self.new_environment(home=HOME, temporary="/tmp")  # noqa: S108
+            variables |= self._more_variables()
             for name, value in {**variables, **(environment or {})}.items():
                 made.argv += ["--setenv", name, placed(value, RUN, ROOM)]
             memory = memory_limit_bytes or self.options.memory_limit_bytes
@@ -137,6 +139,14 @@ class BubblewrapRung(LocalRung):
         ):
             parts += ["--perms", "0777", "--size", str(size), "--tmpfs", place]
         return parts
+
+    def _more_variables(self) -> dict[str, str]:
+        if self.has_proc:
+            return {}
+        # A program finds libraries beside itself (ld.so(8), $ORIGIN) by its link below /proc.
+        folders = [path / "lib" for path in self.options.visible] + sorted(JAVA.glob("*/lib"))
+        found = [str(path) for path in folders if any(path.glob("*.so"))]
+        return {"LD_LIBRARY_PATH": ":".join(dict.fromkeys(found))} if found else {}
 
     def _proc(self, made: Launch) -> list[str]:
         if self.has_proc:
@@ -203,8 +213,8 @@ class BubblewrapWithoutProcRung(BubblewrapRung):
     name = "bubblewrap-without-proc"
     has_proc = False
     gaps = (
-        "There is no /proc inside: programs that look at themselves there, such as Java's, may "
-        "not start, and that a program waits for input is noticed later.",
+        "There is no /proc inside: programs that look at themselves there, such as Rust's linker, "
+        "do not work, and that a program waits for input is noticed later.",
     )
 
 

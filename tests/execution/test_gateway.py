@@ -22,6 +22,8 @@ from tests.support.box import LOG
 from tests.support.server import JupyterServer, free_port
 from tests.support.sync_client import until
 
+pytestmark = pytest.mark.apart
+
 TOKEN = "gateway-token-0123456789"
 
 

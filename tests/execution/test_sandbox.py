@@ -22,6 +22,7 @@ import pytest
 
 from jupyter_codepad.execution import seccomp
 from jupyter_codepad.execution.kernels import KernelDied, RoomKernel
+from jupyter_codepad.execution.languages import toolchain_folders
 from jupyter_codepad.execution.sandbox import DEFAULT_RUNGS, Sandbox
 from tests.support.box import LOG, Box, processes_named, wait_until, working
 from tests.support.sync_client import until
@@ -41,7 +42,7 @@ def box(rung: str) -> Iterator[Box]:
     """One kernel on each rung, for all tests that leave it as it is."""
     before = {name: os.environ.get(name) for name in ("JUPYTER_TOKEN", "GEMINI_API_KEY")}
     os.environ |= {"JUPYTER_TOKEN": "hunter2-token", "GEMINI_API_KEY": "hunter2-key"}
-    made = working(rung)
+    made = working(rung, visible=toolchain_folders())
     try:
         yield made
     finally:
@@ -76,6 +77,9 @@ def test_compilers_and_other_languages_work(box: Box) -> None:
         "    print(subprocess.run(command, capture_output=True, text=True).stdout, end='')"
     )
     assert box.run(code) == "from C\nfrom Perl\nfrom JS\nfrom Bash\n"
+    if shutil.which("javac", path="/usr/bin"):
+        java = "print(subprocess.run(['javac', '-version'], capture_output=True, text=True))"
+        assert "returncode=0" in box.run(java)
 
 
 def test_the_kernel_is_nobody(box: Box) -> None:

@@ -37,7 +37,7 @@ from .execution import handlers as execution_handlers
 from .execution import language_handlers
 from .execution.files import FileLimits
 from .execution.kernelspecs import spec_folders
-from .execution.languages import toolchain_folders
+from .execution.languages import file_in, toolchain_folders
 from .execution.limits import LimitSettings
 from .execution.manager import RunManager
 from .execution.offer import LanguageOffer
@@ -148,7 +148,8 @@ class CodepadApp(CodepadSettings):
     def run_room(self, room: RoomRecord) -> RunRoom:
         """What the run manager needs to know of a room."""
         pad_path = self.folders.current_path(room.pad_file_id, room.pad_path)
-        pad_names = set(within(room.folder, [pad_path, room.pad_path]))
+        here = within(room.folder, [pad_path])
+        pad_names = {*here, *within(room.folder, [room.pad_path])}
         with suppress(Invalid):  # a language that is offered no more
             pad_names.add(self.languages.get(room.language).file_name)
         return RunRoom(
@@ -157,6 +158,7 @@ class CodepadApp(CodepadSettings):
             pad_type=room.pad_type,
             folder=self.folders.local_path(room.folder),
             pad_names=frozenset(pad_names),
+            pad_file=file_in(room.language, *here),
             open_files=lambda: within(room.folder, self.documents.open_paths()),
         )
 

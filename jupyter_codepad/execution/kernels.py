@@ -233,14 +233,15 @@ class RoomKernel:
         *,
         stdin: str | None = None,
         main: str | None = None,
+        file: str | None = None,
     ) -> Message:
         """Run code; ``talk`` gets what comes of it; returns the content of the reply.
 
         A plain function as ``talk`` gets the output messages, and answers nothing.
 
         ``stdin``: all the input there is, then its end; None: whoever listens to ``talk`` is asked.
-        ``main``: the file that the code goes into, where code is run out of files. Raises
-        ``KernelDied`` when the kernel ends meanwhile.
+        Where code is run out of files, ``file`` is the one that it goes into, and ``main`` the one
+        that is run (None: that one). Raises ``KernelDied`` when the kernel ends meanwhile.
         """
         if self._client is None or not self.alive:
             raise KernelDied(self.death_words or "The kernel is not running.")
@@ -260,7 +261,7 @@ class RoomKernel:
 
         loop = asyncio.get_running_loop()
         reply: asyncio.Future[Message] = loop.create_future()
-        asked = self._send(code, {"codepad": {"stdin": stdin, "main": main}})
+        asked = self._send(code, {"codepad": {"stdin": stdin, "main": main, "file": file}})
         self._listeners[asked], self._replies[asked] = hear, reply
         self._asked, self._talk = asked, heard
         self.busy = True

@@ -73,6 +73,13 @@ def toolchain_folders() -> tuple[Path, ...]:
     return (*sorted(folders), *configuration_files())
 
 
+def file_in(language_id: str, *names: str) -> str | None:
+    """The first of some files that a language's programs can be in, by its suffix."""
+    language = LANGUAGES.get(language_id)
+    suffix = Path(language.file_name).suffix if language is not None else None
+    return next((name for name in names if Path(name).suffix == suffix), None)
+
+
 def missing_words(language: Language) -> str:
     """What to do about a language that cannot be run here."""
     needed = " or ".join(" and ".join(chain.programs) for chain in language.toolchains)

@@ -63,8 +63,8 @@ class RunRoom:
     """What a run needs to know of its room.
 
     ``folder``: where its files are, None where the server cannot reach them; ``pad_names``: those
-    that runs write from the shared document; ``open_files``: says which of them people have
-    open.
+    that runs write from the shared document; ``pad_file``: the one that the pad's text is in now;
+    ``open_files``: says which of them people have open.
     """
 
     room_id: str
@@ -72,6 +72,7 @@ class RunRoom:
     pad_type: str
     folder: Path | None
     pad_names: frozenset[str] = frozenset()
+    pad_file: str | None = None
     open_files: Callable[[], Collection[str]] = frozenset
 
 

@@ -207,7 +207,10 @@ class RunWorker:
         job.running = True
         talk = Conversation(collector, questions)
         try:
-            reply = await kernel.execute(job.source, talk, stdin=job.wish.stdin, main=job.wish.main)
+            wish, file = job.wish, runs.room.pad_file
+            reply = await kernel.execute(
+                job.source, talk, stdin=wish.stdin, main=wish.main, file=file
+            )
         except KernelDied as error:
             runs.document.set_kernel("dead", str(error))
             if job.stop_words:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import re
 import time
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
@@ -47,7 +48,10 @@ GROUPS = (
 class Console:
     """What somebody sees of a run, and answers."""
 
+    kernel: RoomKernel
+    answers: list[str]
     shown: list[tuple[str, str]] = field(default_factory=list)
+    questions: list[str] = field(default_factory=list)
     error: str = ""
     status: str = ""
 
@@ -57,6 +61,17 @@ class Console:
             self.shown.append((content["name"], content["text"]))
         elif message["msg_type"] == "error":
             self.error = content["evalue"]
+
+    async def ready(self) -> None:
+        """There is always room for more."""
+
+    def lost(self) -> None:
+        raise AssertionError("some of the output has not come")
+
+    def asked(self, prompt: str, password: bool) -> None:
+        assert (prompt, password) == ("", False), "what is asked stands in the output"
+        self.questions.append(self.text())
+        self.kernel.answer(self.answers.pop(0) if self.answers else "\x04")
 
     def text(self, *names: str) -> str:
         return "".join(text for name, text in self.shown if name in (names or ("stdout", "stderr")))
@@ -71,9 +86,13 @@ def sandbox() -> Sandbox:
 async def run(
     kernel: RoomKernel,
     code: str,
+    *answers: str,
+    stdin: str | None = None,
+    main: str | None = None,
+    file: str | None = None,
 ) -> Console:
-    console = Console()
-    reply = await kernel.execute(code, console.hear)
+    console = Console(kernel, list(answers))
+    reply = await kernel.execute(code, console, stdin=stdin, main=main, file=file)
     console.status = str(reply["status"])
     return console
 
@@ -139,6 +158,8 @@ async def check(name: str) -> None:
         assert again.text("stdout") == first.text("stdout"), (name, again)
         if installed_recipe(name).compile:
             assert time.monotonic() - started < building, f"{name} was built again"
+        if programs.asks:
+            await check_input(name, kernel, programs.asks)
         failed = await run(kernel, programs.fails)
         assert programs.fails_at in failed.text("stderr"), (name, failed)
         assert "/tmp" not in failed.text() and failed.status == "error", (name, failed)
@@ -155,9 +176,20 @@ def installed_recipe(name: str) -> Recipe:
     return found.toolchain.recipe
 
 
+async def check_input(name: str, kernel: RoomKernel, code: str) -> None:
+    asked = await run(kernel, code, "Ada", "41")
+    assert "Hello Ada, 42!\n" in asked.text("stdout"), (name, asked)
+    questions = [re.findall(r"\w+\? $", question) for question in asked.questions]
+    assert questions == [["Name? "], ["Number? "]], (name, asked.questions)
+    assert "\r" not in asked.text() and "41" not in asked.text(), f"{name} echoes what is typed"
+    given = await run(kernel, code, stdin="Bob\n6\n")
+    assert "Hello Bob, 7!\n" in given.text("stdout"), (name, given)
+    assert given.status == "ok" and not given.questions, (name, given)
+
+
 async def check_interrupt(name: str, kernel: RoomKernel, code: str) -> None:
-    console = Console()
-    running = asyncio.ensure_future(kernel.execute(code, console.hear))
+    console = Console(kernel, [])
+    running = asyncio.ensure_future(kernel.execute(code, console))
     try:
         await until(lambda: "on" in console.text("stdout"), f"the loop in {name}", 30)
         interrupted = time.monotonic()
@@ -182,8 +214,15 @@ async def test_all_files_of_the_folder_make_one_program(tmp_path: Path) -> None:
     main = '#include <stdio.h>\n#include "greet.h"\nint main(void) { puts(greet()); }\n'
     async with kernel_of("c", tmp_path) as kernel:
         assert (await run(kernel, main)).text() == "from another file\n"
+        other = await run(kernel, main, file="main.c", main="sub/other.c")
+        assert other.text() == "other\n", "the chosen file is where it begins"
+        named = await run(kernel, main, file="named.c")
+        assert named.text() == "from another file\n"
+        assert "no file “none.c”" in (await run(kernel, main, main="none.c", file="a.c")).error
         missing = await run(kernel, main.replace("greet()", "greet(1)"))
         assert "main.c:3:" in missing.text("stderr") and missing.error
+        for path in ("../main.c", "/etc/main.c", "sub/../../main.c"):
+            assert "not in this folder" in (await run(kernel, main, main=path)).error
 
 
 async def test_java_finds_the_class_that_begins(tmp_path: Path) -> None:
@@ -228,11 +267,28 @@ async def test_how_a_program_ended_is_said_in_words() -> None:
         assert (await run(kernel, crash)).error, "the kernel is there still"
 
 
+async def test_input_is_what_was_given_to_the_last_byte() -> None:
+    code = (
+        "#include <stdio.h>\nint main(void) {\n    int n = 0, last = 0, c;\n"
+        '    while ((c = getchar()) != EOF) { n++; last = c; }\n    printf("%d %d", n, last);\n}\n'
+    )
+    async with kernel_of("c") as kernel:
+        for text in ("", "a", "a\r\n\x03\x04\n", "é" * 30_000):
+            bytes_given = text.encode()
+            last = bytes_given[-1] if bytes_given else 0
+            given = await run(kernel, code, stdin=text)
+            assert given.text() == f"{len(bytes_given)} {last}"
+        line = "x" * 9000
+        asked = await run(kernel, code, line, "short")
+        assert asked.text() == f"{len(line) + len('short') + 2} 10"
+        assert len(asked.questions) == 3, "two lines, and the end"
+
+
 async def test_a_program_that_does_not_wait_is_not_asked() -> None:
     code = "sleep 0.3\necho one\nsleep 0.3\nread -r line < <(sleep 0.2; echo own)\necho $line\n"
     async with kernel_of("bash") as kernel:
         console = await run(kernel, code)
-        assert console.text() == "one\nown\n"
+        assert console.text() == "one\nown\n" and console.questions == []
 
 
 async def test_a_flood_of_output_comes_in_pieces_and_in_order() -> None:

@@ -10,7 +10,7 @@ from pycrdt import Map
 
 from jupyter_codepad.execution.languages import LANGUAGES
 from tests.execution.test_limits import server_with
-from tests.execution.test_runs import desk, screen, text_of
+from tests.execution.test_runs import Desk, desk, screen, text_of
 from tests.support.server import JupyterServer, Person
 from tests.support.sync_client import until
 
@@ -68,6 +68,30 @@ async def test_a_file_of_a_persons_own_keeps_its_name(server: JupyterServer) -> 
     room = await server.room(source_path="solver.py")
     answer = await change(server.host, room["id"], "cpp")
     assert answer.json()["pad_path"].endswith("/solver.cpp")
+
+
+async def test_a_run_begins_in_the_pads_file_or_in_the_one_it_names(server: JupyterServer) -> None:
+    code = (
+        'public class {} {{\n    static String name() {{ return "solver"; }}\n'
+        "    {} {{\n        {};\n    }}\n}}\n"
+    )
+    begins, prints = "public static void main(String[] a)", "System.out.println({})"
+    (server.root_dir / "Solver.java").write_text(
+        code.format("Solver", begins, prints.format("name()"))
+    )
+    room = await server.room(source_path="Solver.java", language="java")
+    at = await Desk(server, room).open()
+    run = await at.screen.end_of(await at.start())
+    assert text_of(run) == "solver\n", run
+    other = code.format("Other", begins, prints.format('"other, " + Solver.name()'))
+    server.pad_file(room).with_name("Other.java").write_text(other)
+    for name, said in (("Other.java", "other, solver\n"), ("None.java", "")):
+        wish = {"document": "pad", "main": name}
+        answer = await at.ada.api("POST", f"rooms/{room['id']}/runs", wish)
+        assert answer.status_code == 202, answer.text
+        run = await at.screen.end_of(answer.json()["id"])
+        assert text_of(run) == said, run
+    assert "no file “None.java”" in run["outputs"][-1]["evalue"]
 
 
 async def test_who_and_what_is_refused(server: JupyterServer) -> None:

@@ -103,16 +103,18 @@ class ToolchainKernel(Kernel):
     ) -> Content:
         """Put the code into its file, build the folder's program, and run it.
 
-        ``cell_meta["codepad"]``: ``stdin``, all the input there is (None: ask for it), and
-        ``main``, the file that the code goes into and that is run.
+        ``cell_meta["codepad"]``: ``stdin``, all the input there is (None: ask for it); ``main``,
+        the file that is run; ``file``, the one that the code goes into, by default ``main``.
         """
         wish = (cell_meta or {}).get("codepad") or {}
         given = wish.get("stdin")
         if given is None and not allow_stdin:
             given = ""
-        main = wish.get("main") or self._recipe.file_name
+        file = wish.get("file") or wish.get("main") or self._recipe.file_name
+        main = wish.get("main") or file
         try:
-            place_code(main, code)
+            place_code(file, code)
+            require_file(main)
             argv = self._builder.build(main, lambda text: self.show("stderr", text))
             environment = self._builder.environment
             program = Program(argv, environment, self, given=given, terminal=self._recipe.terminal)
@@ -201,6 +203,13 @@ def place_code(main: str, code: str) -> None:
         Path(path).write_text(code, errors="replace")
     except OSError as error:
         raise NotBuilt(f"{path} cannot be written: {error.strerror}") from error
+
+
+def require_file(main: str) -> None:
+    """Raise ``NotBuilt`` unless a program can begin in this file of the current folder."""
+    path = os.path.normpath(main)
+    if path.startswith(("/", "..")) or not os.path.isfile(path):
+        raise NotBuilt(f"there is no file “{main}” in this folder")
 
 
 def status_words(status: int) -> str:

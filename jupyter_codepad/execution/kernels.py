@@ -18,6 +18,7 @@ from typing import Any, Protocol
 import zmq
 import zmq.asyncio
 from jupyter_client.asynchronous.client import AsyncKernelClient
+from jupyter_client.channels import AsyncZMQSocketChannel
 
 from .processes import KernelEnded, KernelProcess, PlainProcess
 from .rungs import MIB
@@ -340,16 +341,14 @@ class RoomKernel:
 
     async def _read(self, channel: Any, handle: Listener) -> None:
         while True:
-            parts = await channel.socket.recv_multipart()
-            started = time.perf_counter()
-            try:
-                message = channel.session.deserialize(channel.session.feed_identities(parts)[1])
-            except Exception as error:
-                # Code in the kernel can write anything to its sockets; unsigned or unreadable
-                # messages are nobody's.
-                self._log.debug("A kernel's message was dropped: %r", error)
-                message = None
-            if _is_message(message):
+            if isinstance(channel, AsyncZMQSocketChannel):
+                parts = await channel.socket.recv_multipart()
+                started = time.perf_counter()
+                message = self._parsed(channel, parts)
+            else:
+                message = await channel.get_msg(timeout=None)
+                started = time.perf_counter()
+            if message is not None and _is_message(message):
                 handle(message)
             rest = self._share.spent(time.perf_counter() - started)
             if channel is self._iopub:
@@ -361,6 +360,16 @@ class RoomKernel:
                 rest = max(rest, INPUT_PAUSE_SECONDS)
             if rest:
                 await asyncio.sleep(rest)
+
+    def _parsed(self, channel: AsyncZMQSocketChannel, parts: list[bytes]) -> Message | None:
+        try:
+            found: Message = channel.session.deserialize(channel.session.feed_identities(parts)[1])
+        except Exception as error:
+            # Code in the kernel can write anything to its sockets; unsigned or unreadable messages
+            # are nobody's.
+            self._log.debug("A kernel's message was dropped: %r", error)
+            return None
+        return found
 
     def _on_iopub(self, message: Message) -> None:
         listener = self._listeners.get(_parent(message))

@@ -186,9 +186,13 @@ class RemoteProcess(KernelProcess):
 
 
 class RemoteChannel:
-    """One of the five channels that a kernel's WebSocket carries; holds few messages."""
+    """One of the five channels that a kernel's WebSocket carries; holds few messages.
+
+    To whoever reads it, it is its own ``socket`` and ``session``, with messages that are whole.
+    """
 
     def __init__(self, name: str, send: Callable[[str], None]) -> None:
+        self.socket = self.session = self
         self._name = name
         self._send = send
         self._waiting = asyncio.Queue[dict[str, Any]](WAITING_MESSAGES)
@@ -200,6 +204,18 @@ class RemoteChannel:
     async def get_msg(self, timeout: float | None = None) -> dict[str, Any]:  # noqa: ASYNC109
         """The next message."""
         return await asyncio.wait_for(self._waiting.get(), timeout)
+
+    async def recv_multipart(self) -> list[dict[str, Any]]:
+        """The next message, as the only one of its parts."""
+        return [await self._waiting.get()]
+
+    def feed_identities(self, parts: list[Any]) -> tuple[list[bytes], list[Any]]:
+        """Whom a message was for, which here is nobody else, and its other parts."""
+        return [], parts
+
+    def deserialize(self, parts: list[dict[str, Any]]) -> dict[str, Any]:
+        """The message that its parts make."""
+        return parts[0]
 
     async def put(self, message: dict[str, Any]) -> None:
         """Add a message, or wait until there is a place: then the gateway waits too."""

@@ -98,6 +98,11 @@ async def test_runs_go_to_the_gateway(tmp_path: Path, configured: GatewayClient)
             run = await at.run("import os\nx = 6 * 7\nprint(x, 'JUPYTER_TOKEN' in os.environ)")
             assert text_of(run) == "42 False\n"
             assert text_of(await at.run("print(x)")) == "42\n"
+            asks = await at.start("print('got', input('name? '))")
+            await until(lambda: at.screen.run(asks).get("input"), "the question")
+            answer = {"text": "Ada"}
+            await at.ada.api("POST", f"rooms/{at.id}/runs/{asks}/input", answer)
+            assert "got Ada" in text_of(await at.screen.end_of(asks))
             stuck = await at.start("while True: pass")
             await until(lambda: at.screen.run(stuck)["status"] == "running", "the loop")
             await at.ada.api("POST", f"rooms/{at.id}/runs/{stuck}/interrupt")

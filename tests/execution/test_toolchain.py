@@ -8,6 +8,7 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -144,16 +145,20 @@ async def test_headers_are_read_once_for_programs_that_begin_with_them(tmp_path:
 
 def test_the_doctor_says_what_can_be_run() -> None:
     command = [sys.executable, "-m", "jupyter_codepad.cli", "doctor"]
-    done = subprocess.run(
-        [*command, "--json"], capture_output=True, text=True, cwd=PROJECT, check=False
-    )
-    assert done.returncode == 0, done.stderr
-    found = json.loads(done.stdout)
+    pipes: dict[str, Any] = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
+    bare = [*command, "--CodepadApp.sandboxes=bubblewrap"]
+    environment = {**os.environ, "PATH": "/nowhere"}
+    with (
+        subprocess.Popen([*command, "--json"], **pipes, cwd=PROJECT) as here,
+        subprocess.Popen(bare, **pipes, cwd=PROJECT, env=environment) as elsewhere,
+    ):
+        said, errors = here.communicate()
+        words, _ = elsewhere.communicate()
+    assert here.returncode == 0, errors
+    found = json.loads(said)
     assert found["sandbox"]["available"] and found["sandbox"]["name"] == "bubblewrap"
     by_id = {one["id"]: one for one in found["languages"]}
     assert by_id.keys() == LANGUAGES.keys()
     assert by_id["python"]["version"] and by_id["sql"]["version"] and by_id["bash"]["version"]
-    environment = {**os.environ, "PATH": "/nowhere"}
-    done = subprocess.run(command, capture_output=True, text=True, env=environment, check=False)
-    assert done.returncode == 1 and "bubblewrap is not installed" in done.stdout
-    assert "✗ Go" in done.stdout and "apt-get install" in done.stdout
+    assert elsewhere.returncode == 1 and "bubblewrap is not installed" in words
+    assert "✗ Go" in words and "apt-get install" in words

@@ -16,6 +16,7 @@ CONFIGURATION = (
     *("R/ldpaths", "R/Renviron", "R/repositories", "R/Makeconf", "R/javaconf"),
 )
 """Patterns below ``/etc``: of what is the same on every machine, and holds nothing of this one."""
+RUSTUP = "rustup"
 INSTALLATION_BELOW_HOME = 2
 """So many folders below a home folder at least: `~/.cargo` or `~/.local` hold what is private."""
 
@@ -36,7 +37,10 @@ def find_program(name: str) -> Program | None:
     place = Path(path).absolute()
     if in_system(place) and in_system(place.resolve()):
         return Program(place.parent, None)
-    return _outside(rustup_program(place) or place.resolve())
+    if place.resolve().name == RUSTUP:
+        real = rustup_program(place)
+        return _outside(real) if real is not None else None
+    return _outside(place.resolve())
 
 
 def in_system(path: Path) -> bool:
@@ -67,7 +71,7 @@ def is_installation(folder: Path) -> bool:
 
 def rustup_program(path: Path) -> Path | None:
     """What a program of rustup stands for: that of the default toolchain."""
-    if path.resolve().name != "rustup":
+    if path.resolve().name != RUSTUP:
         return None
     home = Path(os.environ.get("RUSTUP_HOME") or Path.home() / ".rustup")
     try:

@@ -94,9 +94,14 @@ def test_rustup_stands_for_its_default_toolchain(
     (tmp_path / "rustup").write_text("")
     (tmp_path / "rustc").symlink_to("rustup")
     monkeypatch.setenv("RUSTUP_HOME", str(tmp_path))
+    (tmp_path / "rustup").chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path))
     assert rustup_program(tmp_path / "rustc") is None, "no default is chosen"
+    assert find_program("rustc") is None
     (tmp_path / "settings.toml").write_text('default_toolchain = "stable-x"\n')
     assert rustup_program(tmp_path / "rustc") == real
+    found = find_program("rustc")
+    assert found is not None and found.visible == real.parent.parent
     assert rustup_program(Path(sys.executable)) is None
 
 

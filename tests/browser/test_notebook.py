@@ -15,6 +15,14 @@ from tests.support.sync_client import until
 
 pytestmark = pytest.mark.browser
 
+PLOT = """import sys, time
+import matplotlib.pyplot as plt
+from tqdm import tqdm
+for _ in tqdm(range(20), desc="steps"):
+    time.sleep(0.02)
+plt.plot([1, 3, 2])
+plt.show()
+"""
 LONG = """import time
 for i in range(25):
     print("tick", i, flush=True)
@@ -80,6 +88,36 @@ async def test_two_people_edit_the_cells(server: JupyterServer, chromium: Browse
         await window.context.close()
 
 
+async def test_a_plot_a_progress_bar_and_an_error_that_ends_run_all(
+    server: JupyterServer, chromium: Browser
+) -> None:
+    room = await server.room(pad_type="notebook", starter_text=PLOT)
+    code = await server.invite(room["id"])
+    ada, bob = await join(chromium, server, code, "Ada"), await join(chromium, server, code, "Bob")
+    await ada.page.get_by_test_id("add-code").click()
+    for text in ("1 / 0", "print('never ' + 'printed')"):
+        await ada.page.keyboard.press("Enter")
+        await ada.page.keyboard.type(text)
+        await ada.page.keyboard.press("Escape")
+        await ada.page.keyboard.press("b")
+    await ada.page.get_by_test_id("run-all").click()
+    for window in (ada, bob):
+        first, second, third = (cells(window.page).nth(n) for n in range(3))
+        await expect(first.locator("img.cp-out-image")).to_be_visible(timeout=30_000)
+        bar = first.locator("pre.cp-out-stderr")
+        await expect(bar).to_contain_text("20/20")
+        assert (await bar.inner_text()).count("steps") == 1
+        await expect(first.get_by_test_id("prompt")).to_have_text("[1]")
+        await expect(second).to_contain_text("ZeroDivisionError")
+        await expect(third).not_to_have_attribute("data-running", "true")
+        await expect(third).not_to_contain_text("never printed")
+    await ada.page.get_by_test_id("clear-outputs").click()
+    await expect(bob.page.get_by_test_id("cell-output").locator("img, pre")).to_have_count(0)
+    for window in (ada, bob):
+        assert window.problems == []
+        await window.context.close()
+
+
 async def test_a_run_survives_all_browsers_and_is_there_for_who_comes_late(
     server: JupyterServer, chromium: Browser
 ) -> None:
@@ -98,6 +136,23 @@ async def test_a_run_survives_all_browsers_and_is_there_for_who_comes_late(
     await expect(late.page.get_by_test_id("cell")).to_contain_text("tick 24")
     assert late.problems == []
     await late.context.close()
+
+
+async def test_a_cell_asks_for_input(server: JupyterServer, chromium: Browser) -> None:
+    source = "name = input('Name? ')\nprint('Hello,', name)"
+    room = await server.room(pad_type="notebook", starter_text=source)
+    code = await server.invite(room["id"])
+    ada, bob = await join(chromium, server, code, "Ada"), await join(chromium, server, code, "Bob")
+    await ada.page.get_by_test_id("run-cell").click()
+    await expect(ada.page.get_by_test_id("stdin-field")).to_be_focused(timeout=30_000)
+    await expect(bob.page.get_by_label("Name?")).not_to_be_focused()
+    await bob.page.get_by_label("Name?").fill("Grace")
+    await bob.page.get_by_test_id("stdin-send").click()
+    for window in (ada, bob):
+        await expect(cells(window.page).first).to_contain_text("Hello, Grace", timeout=20_000)
+        await expect(window.page.get_by_test_id("stdin-field")).to_have_count(0)
+        assert window.problems == []
+        await window.context.close()
 
 
 async def test_files_do_not_load_what_notebooks_need(

@@ -81,17 +81,20 @@ class Screen:
         self.first: dict[str, float] = {}
         self.ends: dict[str, float] = {}
         self.statuses: dict[str, str] = {}
-        client.ydoc.observe(lambda _event: self._look())
+        loop = asyncio.get_running_loop()
+        self._runs: Array[Any] = client.ydoc.get("runs", type=Array)
+        # A document cannot be read while it changes.
+        client.ydoc.observe(lambda _event: loop.call_soon(self._look, now()))
 
-    def _look(self) -> None:
-        runs: Array[Any] = self.client.ydoc.get("runs", type=Array)
+    def _look(self, at: float) -> None:
+        runs = self._runs
         for place in range(max(0, len(runs) - 2), len(runs)):
             entry = runs[place]
             run_id, status = entry["id"], entry["status"]
             if run_id not in self.first and len(entry["outputs"]):
-                self.first[run_id] = now()
+                self.first[run_id] = at
             if run_id not in self.ends and status not in {"queued", "running"}:
-                self.ends[run_id] = now()
+                self.ends[run_id] = at
                 self.statuses[run_id] = status
 
 
@@ -127,13 +130,14 @@ class Desk:
             await self.write(code)
         run_id, pressed = await self.press()
         await until(lambda: run_id in self.screen.ends, "the end of a run", 60)
-        assert self.screen.statuses[run_id] == "ok", self.screen.client.ydoc.get("runs", type=Array)
+        assert self.screen.statuses[run_id] == "ok", self.screen.statuses[run_id]
         return self.screen.first[run_id] - pressed
 
 
 async def languages(server: JupyterServer, rounds: int) -> None:
     """Each language, edited before each run; then again and again unchanged."""
-    answer = await server.host.api("GET", "languages")
+    for _ in range(3):  # the answer waits some seconds for versions: then all is known
+        answer = await server.host.api("GET", "languages")
     there = {item["id"] for item in answer.json()["languages"] if item["available"]}
     for language, program in PROGRAMS.items():
         if language not in there:

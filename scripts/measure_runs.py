@@ -81,10 +81,12 @@ class Screen:
         self.first: dict[str, float] = {}
         self.ends: dict[str, float] = {}
         self.statuses: dict[str, str] = {}
-        loop = asyncio.get_running_loop()
+        self._loop = asyncio.get_running_loop()
         self._runs: Array[Any] = client.ydoc.get("runs", type=Array)
-        # A document cannot be read while it changes.
-        client.ydoc.observe(lambda _event: loop.call_soon(self._look, now()))
+        client.ydoc.observe(self._changed)
+
+    def _changed(self, _event: Any) -> None:
+        self._loop.call_soon(self._look, now())  # a document cannot be read while it changes
 
     def _look(self, at: float) -> None:
         runs = self._runs
@@ -124,21 +126,25 @@ class Desk:
         assert answer.status_code == 202, answer.text
         return str(answer.json()["id"]), pressed
 
+    async def end_of(self, run_id: str, seconds: float) -> None:
+        """Wait until the other sees that a run is over."""
+        await until(lambda: run_id in self.screen.ends, "the end of a run", seconds)
+
     async def run(self, code: str | None = None) -> float:
         """Milliseconds from Run to the first output on the other's screen."""
         if code is not None:
             await self.write(code)
         run_id, pressed = await self.press()
-        await until(lambda: run_id in self.screen.ends, "the end of a run", 60)
+        await self.end_of(run_id, 60)
         assert self.screen.statuses[run_id] == "ok", self.screen.statuses[run_id]
         return self.screen.first[run_id] - pressed
 
 
 async def languages(server: JupyterServer, rounds: int) -> None:
     """Each language, edited before each run; then again and again unchanged."""
-    for _ in range(3):  # the answer waits some seconds for versions: then all is known
-        answer = await server.host.api("GET", "languages")
-    there = {item["id"] for item in answer.json()["languages"] if item["available"]}
+    # The answers wait some seconds for versions: then all is known.
+    answers = [await server.host.api("GET", "languages") for _ in range(3)]
+    there = {item["id"] for item in answers[-1].json()["languages"] if item["available"]}
     for language, program in PROGRAMS.items():
         if language not in there:
             print(f"| {language}: not on this machine | – | – | – |")
@@ -238,10 +244,10 @@ async def type_here(about: list[dict[str, str]], seconds: float) -> None:
     ann, ben = [await SyncClient(one["url"], {"Cookie": one["cookie"]}).connect() for one in about]
     seen: asyncio.Queue[float] = asyncio.Queue()
     ben.ydoc.observe(lambda _event: seen.put_nowait(now()))
-    loop = asyncio.get_running_loop()
-    enough = loop.run_in_executor(None, sys.stdin.readline)
+    enough = asyncio.Event()
+    asyncio.get_running_loop().add_reader(sys.stdin.fileno(), enough.set)
     figures, until_ms = [], now() + 1000 * seconds
-    while now() < until_ms and not enough.done():
+    while now() < until_ms and not enough.is_set():
         pressed = now()
         ann.type("k", 1)
         figures.append(await asyncio.wait_for(seen.get(), 30) - pressed)
@@ -288,10 +294,8 @@ async def floods(server: JupyterServer) -> None:
         done = asyncio.Event()
         typing = asyncio.create_task(typists.measure(60, done))
         await asyncio.sleep(1)
-        for _ in range(5):
-            await at.press()
-            await asyncio.sleep(1)
-        await until(lambda at=at: len(at.screen.ends) >= 6, "the end of the floods", 90)  # type: ignore[misc]
+        for _ in range(3):
+            await at.end_of((await at.press())[0], 120)
         done.set()
         flooded = await typing
         line(f"Typing, quiet, before: {what}", quiet)

@@ -21,6 +21,7 @@ from typing import Any
 import pytest
 
 from jupyter_codepad.execution import seccomp
+from jupyter_codepad.execution.files import FileLimits, FileSync
 from jupyter_codepad.execution.kernels import KernelDied, RoomKernel
 from jupyter_codepad.execution.languages import toolchain_folders
 from jupyter_codepad.execution.sandbox import DEFAULT_RUNGS, Sandbox
@@ -64,6 +65,26 @@ def test_ordinary_code_works(box: Box) -> None:
     assert box.run(code) == "['f'] 42\n"
     shell = "import subprocess\nprint(subprocess.check_output('echo $USER', shell=True, text=True))"
     assert box.run(shell).strip() == "coder"
+
+
+def test_files_go_in_and_come_back_and_links_do_not(box: Box, tmp_path: Path) -> None:
+    (tmp_path / "lib").mkdir()
+    (tmp_path / "lib" / "data.csv").write_text("1\n")
+    limits = FileLimits(files=50, total_bytes=MIB)
+    sync = FileSync(tmp_path, limits, log=LOG, executor=None)
+    assert box.wait(sync.bring_in(box.start())) == ""
+    code = (
+        "import os\nopen('lib/data.csv', 'a').write('2\\n')\nopen('lib/out', 'w').write('out')\n"
+        "os.symlink('/etc/passwd', 'lib/link')\nos.symlink('/etc', 'etc')\n"
+        "print(open('lib/data.csv').read())"
+    )
+    assert box.run(code) == "1\n2\n\n"
+    written = box.wait(sync.bring_out(box.start()))
+    assert {"lib/data.csv", "lib/out"} <= set(written.names)
+    assert (tmp_path / "lib" / "data.csv").read_text() == "1\n2\n"
+    assert sorted(path.name for path in (tmp_path / "lib").iterdir()) == ["data.csv", "out"]
+    assert not (tmp_path / "etc").exists()
+    box.run("import shutil\nshutil.rmtree('lib')\nos.remove('etc')")
 
 
 def test_compilers_and_other_languages_work(box: Box) -> None:

@@ -318,11 +318,13 @@ class CodepadApp(CodepadSettings):
         self.rooms = RoomManager(
             database=self.database,
             folders=self.folders,
+            sources=self.folders.sources(self.notebook_limit_bytes),
             people=self.people,
             news=self.news,
             guests=guests,
             audit=audit,
             starter=self._starter,
+            recognise=lambda source: self.languages.recognise(source),  # noqa: PLW0108 - made later
             ttl_hours=self.room_ttl_hours,
             ttl_limit_hours=self.room_ttl_limit_hours,
             rooms_per_owner_limit=self.rooms_per_owner_limit,

@@ -13,11 +13,13 @@ from logging import Logger
 from pathlib import Path
 
 from ..errors import Invalid, Unavailable
+from ..rooms.sources import Source
 from .kernels import KernelDied, Message, RoomKernel
 from .kernelspecs import offered_languages, spec_start
 from .language_table import ROWS, Language, Toolchain
 from .languages import Installed, installed, kernel_start, missing_words, toolchain_start
 from .preludes import Prelude
+from .recognition import recognise
 from .sandbox import Sandbox
 from .starts import KernelStart
 from .toolchain.recipe import Recipe
@@ -84,6 +86,10 @@ class LanguageOffer:
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
+
+    def recognise(self, source: Source) -> str:
+        """The id of the language of a file that becomes a pad. Raises ``Invalid``."""
+        return recognise(source.name, source.languages, {**self._table, **self._specs}).id
 
     def get(self, language_id: str) -> Language:
         """The language with this id. Raises ``Invalid`` when there is none."""

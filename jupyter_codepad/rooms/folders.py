@@ -17,8 +17,9 @@ from jupyter_server.utils import ensure_async
 from jupyter_server_fileid.manager import BaseFileIdManager
 from tornado.web import HTTPError
 
-from ..errors import Conflict, Invalid, NotFound, TooLarge
+from ..errors import Conflict, NotFound, TooLarge
 from .models import PadType
+from .sources import SourceFiles
 
 NOTEBOOK_SUFFIX = ".ipynb"
 
@@ -78,7 +79,7 @@ def notebook(source: str, kernel_name: str, language: str) -> dict[str, Any]:
 
 
 class RoomFolders:
-    """Makes, reads and removes the folders of rooms.
+    """Makes and removes the folders of rooms.
 
     ``contents``: the server's contents manager; ``file_ids``: gives the server's file id manager,
     which follows files that are renamed; ``parent``: folder of all rooms, below its root;
@@ -154,30 +155,14 @@ class RoomFolders:
                 f"A pad can hold at most {self._limit:,} bytes of text; this is larger.",
             )
 
-    async def read(self, path: str) -> tuple[str, PadType, Any]:
-        """File name, kind and content of an existing file below the root.
-
-        Raises ``NotFound`` when there is none, ``Invalid`` for a folder or a file that is not text.
-        """
-        try:
-            model = await ensure_async(self._contents.get(path, content=False))
-            if model["type"] == "directory":
-                raise Invalid("source_is_folder", f"“{path}” is a folder. Choose a file.")
-            if model.get("size") is not None and model["size"] > self._limit:
-                raise TooLarge(
-                    "document_too_large",
-                    f"“{path}” is larger than the {self._limit:,} bytes that a pad can hold.",
-                )
-            model = await ensure_async(self._contents.get(path, content=True))
-        except HTTPError as error:
-            if error.status_code == 400:
-                raise Invalid("source_not_text", f"“{path}” is not a text file.") from error
-            raise NotFound("source_not_found", f"There is no file “{path}” here.") from error
-        if model["type"] == "notebook":
-            return model["name"], "notebook", model["content"]
-        if model["format"] != "text":
-            raise Invalid("source_not_text", f"“{path}” is not a text file.")
-        return model["name"], "file", model["content"].replace("\r\n", "\n")
+    def sources(self, notebook_limit_bytes: int) -> SourceFiles:
+        """What reads files that pads become copies of; a notebook's file may be so large."""
+        return SourceFiles(
+            contents=self._contents,
+            require_regular=self.require_regular,
+            document_limit_bytes=self._limit,
+            notebook_limit_bytes=notebook_limit_bytes,
+        )
 
     async def create(self, folder: str, file_name: str, pad_type: PadType, content: Any) -> str:
         """Make the folder with the pad in it; returns the pad's path below the root."""

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import asyncio
 
+from jupyter_server.utils import ensure_async
+
 from ..access.audit import ActivityKind
 from ..access.roles import Permission
+from ..errors import Forbidden
 from ..handlers import FLAG, CodepadHandler, RoomHandler, requires, signed_in
 from ..storage.tables import ActivityRecord
 from .export import activity_csv, as_json, write_archive
@@ -45,8 +48,19 @@ class RoomsHandler(CodepadHandler):
     )
     async def post(self) -> None:
         assert self.user is not None
-        access = await self.codepad.rooms.create(self.user, self.body(RoomCreate))
+        wish = self.body(RoomCreate)
+        if wish.source_path is not None:
+            await self._require_contents()
+        access = await self.codepad.rooms.create(self.user, wish)
         self.answer(self.codepad.news.room_model(access), 201)
+
+    async def _require_contents(self) -> None:
+        """Read no file for somebody who could not read it through Jupyter."""
+        allowed = await ensure_async(
+            self.authorizer.is_authorized(self, self.current_user, "read", "contents")
+        )
+        if not allowed:
+            raise Forbidden("contents_forbidden", "You may not read files on this server.")
 
 
 class OneRoomHandler(RoomHandler):

@@ -23,8 +23,10 @@ from .folders import NOTEBOOK_SUFFIX, RoomFolders, notebook
 from .models import PadType, RoomCreate, RoomPatch, RoomState
 from .news import News, RoomNews
 from .people import PeopleManager
+from .sources import Source, SourceFiles
 
 CLOSED, EXPIRED, DELETED = 4410, 4411, 4412
+DEFAULT_LANGUAGE = "python"
 
 
 class RoomManager:
@@ -33,8 +35,9 @@ class RoomManager:
     Responsible for: rooms and their folders from creation to deletion; what a host can set about a
     room; ending rooms (sockets are cut, ``room_ended`` is awaited) and removing them.
 
-    ``starter``: gives the file name, starter text, kernel name and editor mode of a language id,
-    or raises ``Invalid``.
+    ``starter``: gives the file name, starter text and kernel name of a language id, or raises
+    ``Invalid``; ``recognise``: gives the id of the language that a copied file is in, or raises
+    ``Invalid``.
     """
 
     def __init__(
@@ -42,22 +45,26 @@ class RoomManager:
         *,
         database: Database,
         folders: RoomFolders,
+        sources: SourceFiles,
         people: PeopleManager,
         news: RoomNews,
         guests: GuestSessionManager,
         audit: AuditLog,
         starter: Callable[[str], tuple[str, str, str]],
+        recognise: Callable[[Source], str],
         ttl_hours: float,
         ttl_limit_hours: float,
         rooms_per_owner_limit: int,
     ) -> None:
         self._db = database
         self._folders = folders
+        self._sources = sources
         self._people = people
         self._news = news
         self._guests = guests
         self._audit = audit
         self._starter = starter
+        self._recognise = recognise
         self._ttl_hours = ttl_hours
         self._ttl_limit_hours = ttl_limit_hours
         self._rooms_limit = rooms_per_owner_limit
@@ -81,7 +88,7 @@ class RoomManager:
             raise Conflict(
                 "too_many_rooms", f"You have {self._rooms_limit} rooms already. Delete some first."
             )
-        file_name, pad_type, content = await self._first_content(wish)
+        language, file_name, pad_type, content = await self._first_content(wish)
         room_id = new_id()
         folder = self._folders.path_for(room_id, wish.title)
         pad_path = await self._folders.create(folder, file_name, pad_type, content)
@@ -89,7 +96,7 @@ class RoomManager:
             id=room_id,
             owner=owner.username,
             title=wish.title,
-            language=wish.language,
+            language=language,
             pad_type=pad_type,
             folder=folder,
             pad_path=pad_path,
@@ -110,23 +117,30 @@ class RoomManager:
         self.times_changed()
         return Access(room, Participant.of(host))
 
-    async def _first_content(self, wish: RoomCreate) -> tuple[str, PadType, Any]:
-        file_name, starter_text, kernel_name = self._starter(wish.language)
+    async def _first_content(self, wish: RoomCreate) -> tuple[str, str, PadType, Any]:
+        """Language, file name, kind and content of a new pad."""
         if wish.source_path is not None:
             if wish.starter_text is not None:
                 raise Invalid(
                     "two_sources", "Give a starter text or an existing file, not both of them."
                 )
-            return await self._folders.read(wish.source_path)
+            source = await self._sources.read(wish.source_path)
+            language = self._recognise(source) if wish.language is None else wish.language
+            kernel_name = self._starter(language)[2]
+            if source.pad_type == "notebook" and not kernel_name:
+                raise Invalid("no_notebook", "A notebook cannot be in this language.")
+            return language, source.name, source.pad_type, source.content
+        language = wish.language or DEFAULT_LANGUAGE
+        file_name, starter_text, kernel_name = self._starter(language)
         text = starter_text if wish.starter_text is None else wish.starter_text
         text = text.replace("\r\n", "\n")
         self._folders.check_size(text)
         if wish.pad_type == "file":
-            return file_name, "file", text
+            return language, file_name, "file", text
         if not kernel_name:
             raise Invalid("no_notebook", "A notebook cannot be in this language.")
         name = PurePosixPath(file_name).stem + NOTEBOOK_SUFFIX
-        return name, "notebook", notebook(text.rstrip("\n"), kernel_name, wish.language)
+        return language, name, "notebook", notebook(text.rstrip("\n"), kernel_name, language)
 
     def _expiry(self, hours: float) -> datetime:
         if hours > self._ttl_limit_hours:

@@ -50,11 +50,14 @@ class RoomCreate(Body):
     """A wish for a new room; the pad starts with ``starter_text`` or as a copy of a file."""
 
     title: Title
-    language: str = "python"
+    language: str | None = Field(
+        default=None, description="Null: that of the file which is copied, else Python."
+    )
     pad_type: PadType = "file"
     starter_text: str | None = None
     source_path: str | None = Field(
-        default=None, description="A file below the Jupyter root, copied."
+        default=None,
+        description="A code file or notebook below the Jupyter root; the pad becomes a copy of it.",
     )
     expires_in_hours: float | None = Field(default=None, gt=0)
     lobby: bool = Field(default=False, description="Newcomers wait until somebody lets them in.")

@@ -115,7 +115,9 @@ export interface ILanguage {
   comment?: string;
   /** How many spaces one step of indentation is, or a tab. */
   indent?: number | 'tab';
-  /** What to install where it is not available; null for guests. */
+  /** What is on this server; only for Jupyter users. */
+  version?: string | null;
+  /** What to install, in words, where it is not available; only for Jupyter users. */
   missing?: string | null;
 }
 
@@ -125,9 +127,9 @@ export interface ISandbox {
   reason: string | null;
   running_allowed: boolean;
   /** Better sandboxes that do not work here, and why. */
-  weaker: { name: string; reason: string }[];
-  promises: string[];
-  gaps: string[];
+  weaker?: { name: string; reason: string }[];
+  promises?: string[];
+  gaps?: string[];
 }
 
 export interface IHealth {

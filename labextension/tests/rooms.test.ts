@@ -50,6 +50,29 @@ describe('the list of rooms', () => {
   });
 });
 
+describe('a notebook', () => {
+  const pad = { pad_type: 'notebook' as const, pad_path: 'rooms/a/main.ipynb' };
+
+  it('is a room’s, also of one that was made elsewhere a moment ago', async () => {
+    const { rooms, asked } = model({ 'GET api/rooms': [200, { rooms: [room('b'), room('a', pad)] }] });
+    expect((await rooms.roomOfNotebook('rooms/a/main.ipynb'))?.id).toBe('a');
+    expect((await rooms.roomOfNotebook('rooms/a/main.ipynb'))?.id).toBe('a');
+    expect(asked).toEqual(['GET api/rooms']);
+  });
+
+  it.each([
+    ['another file', room('a', pad), 'mine.ipynb'],
+    ['a code file', room('a', { ...pad, pad_type: 'file' }), 'rooms/a/main.ipynb'],
+    ['of a closed room', room('a', { ...pad, state: 'closed' }), 'rooms/a/main.ipynb']
+  ])('is none: %s', async (_, one, path) => {
+    expect(await model({ 'GET api/rooms': [200, { rooms: [one] }] }).rooms.roomOfNotebook(path)).toBeNull();
+  });
+
+  it('is nobody’s when the server does not say', async () => {
+    expect(await model({}).rooms.roomOfNotebook('rooms/a/main.ipynb')).toBeNull();
+  });
+});
+
 describe('the lobby', () => {
   it('is looked at where somebody waits, and each person is told of once', async () => {
     const full = room('a', { waiting: 2 });
@@ -100,7 +123,8 @@ describe('the form', () => {
 
   it('turns into a wish', () => {
     expect(wishOf(fields)).toEqual({ title: 'T', language: 'python', pad_type: 'file', expires_in_hours: 24, lobby: false, prepared: false });
-    expect(wishOf({ ...fields, source: 'file' }).source_path).toBe('x.py');
+    const copy = wishOf({ ...fields, source: 'file' });
+    expect([copy.source_path, copy.language]).toEqual(['x.py', undefined]);
     expect(wishOf({ ...fields, starter: 'x' }).starter_text).toBe('x');
   });
 

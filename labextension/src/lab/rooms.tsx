@@ -65,9 +65,13 @@ export const roomsPlugin: JupyterFrontEndPlugin<RoomsModel> = {
       execute: () => create()
     });
     commands.addCommand(CommandIDs.share, {
-      label: 'Share a Copy in a Codepad Room…',
+      label: 'Share in a Codepad Room…',
+      caption: 'Make a room whose pad is a copy of this file',
       icon: codepadIcon,
-      execute: () => create(browsers?.tracker.currentWidget?.selectedItems().next().value?.path)
+      execute: () => {
+        const path = browsers?.tracker.currentWidget?.selectedItems().next().value?.path;
+        return create(path && serviceManager.contents.localPath(path));
+      }
     });
     commands.addCommand(CommandIDs.open, {
       label: 'Open a Room’s Pad',
@@ -77,7 +81,8 @@ export const roomsPlugin: JupyterFrontEndPlugin<RoomsModel> = {
           path: room.pad_path,
           dontShowBrowser: true
         });
-        if (room.state === 'open' || room.state === 'prepared') {
+        // The output of a notebook is in it.
+        if (room.pad_type === 'file' && (room.state === 'open' || room.state === 'prepared')) {
           await commands.execute(CommandIDs.showOutput, { roomId: room.id });
         }
       })

@@ -3,11 +3,11 @@ import { ILayoutRestorer, type JupyterFrontEnd, type JupyterFrontEndPlugin } fro
 import { MainAreaWidget, Notification, ReactWidget, WidgetTracker } from '@jupyterlab/apputils';
 import { RunsModel } from '../execution/model';
 import { RunControls, RunsView } from '../execution/view';
-import { pausedWords } from '../people/roles';
 import { useSignal } from '../react';
 import type { RoomsModel } from '../rooms/model';
 import type { IRoom } from '../types';
 import { codepadIcon } from './icon';
+import { runRights } from './rights';
 import { CommandIDs, IRooms } from './tokens';
 import { codepadUrl, labApi, labProvider } from './transport';
 
@@ -17,13 +17,7 @@ function RoomOutput(props: { model: RunsModel; rooms: RoomsModel; room: IRoom })
   useSignal(model.provider.statusChanged);
   const end = model.provider.end;
   const room = rooms.room(props.room.id) ?? props.room;
-  const sandbox = rooms.sandbox;
-  const rights = {
-    mayRun: room.permissions.includes('run') && !end,
-    paused: pausedWords(room, 'run'),
-    me: room.me?.id ?? null,
-    unavailable: sandbox && !sandbox.running_allowed ? (sandbox.reason ?? '') : null
-  };
+  const rights = runRights(rooms, room, model);
   const notebook = room.pad_type === 'notebook';
   return (
     <div className="cp-lab-output" data-testid="lab-output">

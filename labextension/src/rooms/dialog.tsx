@@ -31,15 +31,17 @@ interface IFields {
 export function wishOf(fields: IFields): INewRoom {
   const wish: INewRoom = {
     title: fields.title.trim(),
-    language: fields.language,
     pad_type: fields.padType,
     expires_in_hours: Number(fields.hours),
     lobby: fields.lobby,
     prepared: fields.prepared
   };
   if (fields.source === 'file' && fields.path) {
-    wish.source_path = fields.path;
-  } else if (fields.starter) {
+    wish.source_path = fields.path; // the file says in which language it is
+    return wish;
+  }
+  wish.language = fields.language;
+  if (fields.starter) {
     wish.starter_text = fields.starter;
   }
   return wish;
@@ -84,13 +86,13 @@ export function NewRoomForm(props: INewRoomFormProps): JSX.Element {
       <label htmlFor="cp-new-source">The pad starts</label>
       <select id="cp-new-source" data-testid="new-room-source" className="jp-mod-styled" value={fields.source} onChange={event => set({ source: event.target.value as Source })}>
         <option value="starter">with a text</option>
-        <option value="file">as a copy of a file</option>
+        <option value="file">as a copy of a notebook or file</option>
       </select>
       {fields.source === 'file' ? (
         <>
           <label htmlFor="cp-new-path">File</label>
           <span className="cp-form-row">
-            <input id="cp-new-path" className="jp-mod-styled" value={fields.path} placeholder="folder/file.py" onChange={event => set({ path: event.target.value })} />
+            <input id="cp-new-path" className="jp-mod-styled" value={fields.path} placeholder="folder/notebook.ipynb" onChange={event => set({ path: event.target.value })} />
             <button
               type="button"
               className="cp-button"

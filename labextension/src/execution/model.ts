@@ -311,7 +311,7 @@ function readEntry(map: Y.Map<unknown>): IRunEntry {
     answeredBy: String(map.get('answered_by') ?? ''),
     position: Number(map.get('position')) || 0,
     truncated: map.get('truncated') === true,
-    message: String(map.get('message') ?? ''),
+    message: [map.get('message'), map.get('files')].filter(Boolean).join('; '),
     outputs: outputs instanceof Y.Array ? readOutputs(outputs) : []
   };
 }

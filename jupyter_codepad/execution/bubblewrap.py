@@ -246,7 +246,15 @@ class BubblewrapProcess(LocalProcess):
                 cwd="/",
                 descriptors=launch.descriptors,
             )
-        self.pid = await _read_child_pid(launch.info_read)
+        learning = asyncio.create_task(self._learn_pid(launch.info_read))
+        try:
+            await asyncio.shield(learning)
+        except asyncio.CancelledError:
+            await learning  # what has been started has to be ended
+            raise
+
+    async def _learn_pid(self, info: int) -> None:
+        self.pid = await _read_child_pid(info)
         with suppress(ProcessLookupError):
             self._first = os.pidfd_open(self.pid)
 
@@ -260,6 +268,7 @@ class BubblewrapProcess(LocalProcess):
 
     async def wait(self) -> str:
         words = await super().wait()
+        self._kill_first()  # bubblewrap's own process may have been killed alone
         if self._first >= 0:
             gone, loop = asyncio.Event(), asyncio.get_running_loop()
             loop.add_reader(self._first, gone.set)
@@ -276,13 +285,15 @@ class BubblewrapProcess(LocalProcess):
                 os.killpg(os.getpgid(kernel), signal.SIGINT)
 
     def kill(self) -> None:
-        if self._process is None or self._process.returncode is not None:
-            return
+        self._kill_first()
+        if self._process is not None and self._process.returncode is None:
+            with suppress(ProcessLookupError):
+                self._process.kill()
+
+    def _kill_first(self) -> None:
         if self._first >= 0:
             with suppress(ProcessLookupError, PermissionError):
                 signal.pidfd_send_signal(self._first, signal.SIGKILL)  # the namespace ends with it
-        with suppress(ProcessLookupError):
-            self._process.kill()
 
     async def close(self) -> None:
         if self._first >= 0:

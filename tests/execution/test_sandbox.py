@@ -9,6 +9,7 @@ import asyncio
 import json
 import os
 import shutil
+import signal
 import socket
 import subprocess
 import sys
@@ -21,10 +22,12 @@ from typing import Any
 import pytest
 
 from jupyter_codepad.execution import seccomp
+from jupyter_codepad.execution.bubblewrap import BubblewrapProcess
 from jupyter_codepad.execution.files import FileLimits, FileSync
 from jupyter_codepad.execution.kernels import KernelDied, RoomKernel
 from jupyter_codepad.execution.languages import toolchain_folders
 from jupyter_codepad.execution.sandbox import DEFAULT_RUNGS, Sandbox
+from jupyter_codepad.execution.starts import KernelStart
 from tests.support.box import LOG, Box, processes_named, wait_until, working
 from tests.support.sync_client import until
 
@@ -435,7 +438,12 @@ def test_an_interrupt_reaches_the_code_and_what_it_has_started(box: Box) -> None
     async def run() -> dict[str, Any]:
         code = "import subprocess\nprint('on')\nsubprocess.run(['sleep', '4567'])"
         begun = asyncio.Event()
-        reply = asyncio.create_task(kernel.execute(code, lambda _: begun.set()))
+
+        def hear(message: dict[str, Any]) -> None:
+            if message["msg_type"] == "stream":  # not before the code has begun
+                begun.set()
+
+        reply = asyncio.create_task(kernel.execute(code, hear))
         await begun.wait()
         kernel.interrupt()
         return await asyncio.wait_for(reply, 5)
@@ -452,6 +460,36 @@ def test_nothing_is_left_behind(own_box: Box) -> None:
     wait_until(lambda: len(processes_named("sleep 98765")) >= 3, "the sleepers")
     own_box.end()
     wait_until(lambda: processes_named("sleep 98765") == [], "their end")
+
+
+@pytest.mark.parametrize("rung", ["bubblewrap"], indirect=True)
+def test_nothing_is_left_when_bubblewrap_alone_is_killed(own_box: Box) -> None:
+    own_box.run("import subprocess\nsubprocess.Popen(['sleep', '98764'], start_new_session=True)")
+    wait_until(lambda: processes_named("sleep 98764"), "the sleeper")
+    kernel = own_box.start()
+    process = kernel._process
+    assert isinstance(process, BubblewrapProcess) and process._process is not None
+    os.kill(process._process.pid, signal.SIGKILL)
+    wait_until(lambda: not kernel.alive, "that it is noticed")
+    wait_until(lambda: processes_named("sleep 98764") == [], "the end of all")
+
+
+@pytest.mark.parametrize("rung", ["bubblewrap"], indirect=True)
+async def test_a_kernel_that_is_given_up_while_it_starts_leaves_nothing(rung: str) -> None:
+    sandbox = Sandbox(log=LOG, names=(rung,))
+    if not (await sandbox.probe()).available:
+        pytest.skip(str(sandbox.status.reason))
+    mark = f"MARK=given-up-{os.getpid()}"
+    start = KernelStart(("sleep", "1000"), {}, dict([mark.split("=")]))
+    for pause in range(8):
+        kernel = RoomKernel(sandbox=sandbox, folder=None, start=start, log=LOG)
+        starting = asyncio.create_task(kernel.start())
+        for _ in range(pause * 3):  # turns of the loop, not time
+            await asyncio.sleep(0)
+        starting.cancel()
+        await asyncio.gather(starting, return_exceptions=True)
+        await kernel.shutdown()
+    await until(lambda: processes_named("given-up-") == [], "the end of all")
 
 
 SERVER = """

@@ -177,7 +177,7 @@ async def test_a_program_that_asks_can_be_stopped(server: JupyterServer) -> None
         assert (await at.ada.api("POST", f"rooms/{at.id}/{path}")).status_code == 202
         run = await at.screen.end_of(run_id)
         assert run["status"] == "interrupted" and run["input"] is None
-        assert loop.time() - began < 1.5
+        assert loop.time() - began < 10
         assert await give(at.ada, at, run_id, "x") == 409
 
 
@@ -197,7 +197,7 @@ async def test_a_flood_of_questions_keeps_nobody_from_working(server: JupyterSer
     run = await at.screen.end_of(run_id)
     seconds = run["duration_ms"] / 1000
     assert at.screen.client.updates_seen - before < 100 * seconds + 50
-    assert slowest < 0.5
+    assert slowest < 2
     assert run["input"] is None and len(at.screen.client.ydoc.get_update()) < 100_000
 
 

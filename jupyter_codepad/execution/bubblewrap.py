@@ -229,6 +229,14 @@ class BubblewrapProcess(LocalProcess):
         """Stands for the first process, which is the last to go: all others have gone then."""
 
     async def start(self, start: KernelStart, folder: Path | None, key: str) -> None:
+        starting = asyncio.create_task(self._launch(start, folder, key))
+        try:
+            await asyncio.shield(starting)
+        except asyncio.CancelledError:
+            await asyncio.wait([starting])  # only what is known can be ended
+            raise
+
+    async def _launch(self, start: KernelStart, folder: Path | None, key: str) -> None:
         self._key = key
         self._memory_limit = start.memory_limit_bytes or self._memory_limit
         launch = await asyncio.to_thread(
@@ -246,15 +254,7 @@ class BubblewrapProcess(LocalProcess):
                 cwd="/",
                 descriptors=launch.descriptors,
             )
-        learning = asyncio.create_task(self._learn_pid(launch.info_read))
-        try:
-            await asyncio.shield(learning)
-        except asyncio.CancelledError:
-            await learning  # what has been started has to be ended
-            raise
-
-    async def _learn_pid(self, info: int) -> None:
-        self.pid = await _read_child_pid(info)
+        self.pid = await _read_child_pid(launch.info_read)
         with suppress(ProcessLookupError):
             self._first = os.pidfd_open(self.pid)
 

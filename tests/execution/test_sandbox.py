@@ -479,8 +479,8 @@ async def test_a_kernel_that_is_given_up_while_it_starts_leaves_nothing(rung: st
     sandbox = Sandbox(log=LOG, names=(rung,))
     if not (await sandbox.probe()).available:
         pytest.skip(str(sandbox.status.reason))
-    mark = f"MARK=given-up-{os.getpid()}"
-    start = KernelStart(("sleep", "1000"), {}, dict([mark.split("=")]))
+    mark = f"given-up-{os.getpid()}"
+    start = KernelStart(("sleep", "1000"), {}, {"MARK": mark})
     for pause in range(8):
         kernel = RoomKernel(sandbox=sandbox, folder=None, start=start, log=LOG)
         starting = asyncio.create_task(kernel.start())
@@ -489,7 +489,7 @@ async def test_a_kernel_that_is_given_up_while_it_starts_leaves_nothing(rung: st
         starting.cancel()
         await asyncio.gather(starting, return_exceptions=True)
         await kernel.shutdown()
-    await until(lambda: processes_named("given-up-") == [], "the end of all")
+    await until(lambda: processes_named(mark) == [], "the end of all")
 
 
 SERVER = """

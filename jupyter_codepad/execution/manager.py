@@ -75,6 +75,7 @@ class RunManager:
         self._warm = warm_kernels
         self._rooms: dict[str, RoomRuns] = {}
         self._over: dict[str, None] = {}
+        self._unsettled: set[str] = set()
         self._opening = asyncio.Lock()
         self._tasks = Tasks(log)
         self._records = RunRecords(database)
@@ -112,7 +113,7 @@ class RunManager:
     async def start(self) -> None:
         """Test the sandbox, and close the records of runs that an earlier process left open."""
         await self._sandbox.probe()
-        await self._records.end_all(RESTARTED)
+        self._unsettled = await self._records.end_all(RESTARTED)
         if self.running_allowed:
             self._kernels.start()
 
@@ -266,6 +267,9 @@ class RunManager:
             return runs
 
     async def _prepare(self, room: RunRoom, *, warm: bool) -> None:
+        if not warm and room.room_id not in self._unsettled:
+            return
+        self._unsettled.discard(room.room_id)
         try:
             runs = await self._open(room)
         except Conflict:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from sqlalchemy import update
+from datetime import timedelta
+
+from sqlalchemy import select, update
 
 from ..access.tokens import new_id
 from ..errors import NotFound
@@ -10,6 +12,8 @@ from ..storage import Database
 from ..storage.tables import RunRecord, utc_now
 from .models import Run, RunStatus
 from .room_runs import RunAuthor
+
+LATELY = timedelta(hours=1)
 
 
 class RunRecords:
@@ -57,12 +61,20 @@ class RunRecords:
             raise NotFound("run_not_found", "This room has no such run.")
         return Run.of(record)
 
-    async def end_all(self, words: str) -> None:
-        """Mark the runs that an earlier process left open as ended, for the reason ``words``."""
+    async def end_all(self, words: str) -> set[str]:
+        """Mark the runs that an earlier process left open as ended, for the reason ``words``.
+
+        Returns the rooms of which the run documents may still say something else: a crash can cost
+        them the end of a run that was written down here already.
+        """
         async with self._db.transaction() as tx:
             left = RunRecord.status.in_([RunStatus.QUEUED.value, RunStatus.RUNNING.value])
+            lately = RunRecord.ended_at > utc_now() - LATELY
+            rooms = await tx.scalars(select(RunRecord.room_id).where(left | lately).distinct())
+            unsettled = set(rooms)
             await tx.execute(
                 update(RunRecord)
                 .where(left)
                 .values(status=RunStatus.DEAD.value, message=words, ended_at=utc_now())
             )
+        return unsettled

@@ -24,6 +24,7 @@ from .room_runs import Job, RoomRuns
 from .tasks import Tasks
 
 INTERRUPT_GRACE_SECONDS = 5.0
+JUST_BEGUN_SECONDS, AGAIN_SECONDS = 1.0, 1.0
 IGNORED = "The kernel was ended because the code ignored the interrupt."
 NOT_RUN = "not run: a cell before it did not succeed"
 
@@ -238,8 +239,15 @@ class RunWorker:
             self._tasks.add(self._insist(runs, job, runs.kernel))
 
     async def _insist(self, runs: RoomRuns, job: Job, kernel: RoomKernel) -> None:
+        """Interrupt code once more that had just begun: a kernel may miss it then. End the rest."""
+        began = job.record.started_at
+        again = began is None or (utc_now() - began).total_seconds() < JUST_BEGUN_SECONDS
         with suppress(TimeoutError):
-            await asyncio.wait_for(kernel.ended(), INTERRUPT_GRACE_SECONDS)
+            await asyncio.wait_for(kernel.ended(), AGAIN_SECONDS)
+        if again and runs.current is job and kernel is runs.kernel and kernel.alive:
+            kernel.interrupt()
+        with suppress(TimeoutError):
+            await asyncio.wait_for(kernel.ended(), INTERRUPT_GRACE_SECONDS - AGAIN_SECONDS)
         if runs.current is job and job.running and kernel is runs.kernel and kernel.alive:
             kernel.kill(IGNORED)
 

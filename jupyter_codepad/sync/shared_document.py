@@ -88,7 +88,7 @@ class SharedDocument:
         """Called when clients have changed something."""
         self.reads_alike: Callable[[], bool] = lambda: True
         """Called before somebody is told what has been written since the last time."""
-        self._read = True
+        self._written = False
         self.applies_later = False
         """Whether what concerns nobody but those who have the pad open may be applied later."""
         self._intake = Intake(ydoc, self.flush)
@@ -184,8 +184,8 @@ class SharedDocument:
 
     def _answer(self, client: SyncClient, state: bytes) -> None:
         self.flush()
-        if not self._read:
-            self._read = True
+        if self._written:
+            self._written = False
             if not self.reads_alike():
                 self.log.warning("What was made up in %s is out of the way.", self.document_id)
         try:
@@ -233,7 +233,7 @@ class SharedDocument:
             return
         if not self._inbox and not self._own:
             self._since = time.perf_counter()
-        self._read = False
+        self._written = True
         self._inbox.append((content, client))
         self._urgent = self._urgent or fit is not Fit.GOES_ON
         if step == SyncStep.MISSING:

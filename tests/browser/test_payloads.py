@@ -223,6 +223,7 @@ def test_names_titles_and_file_names_do_nothing(stage: Stage) -> None:
         await expect(item).to_contain_text("<script>")
         await lab.goto(
             f"{stage.server.url}lab/tree/%3Cimg%20src%3Dx%20onerror%3Dwindow.hacked%3D1%3E.ipynb"
+            "?reset"  # else the room's notebook may come back in another tab
         )
         await expect(lab.locator(".jp-Notebook .jp-Cell").first).to_be_visible(timeout=60_000)
         await stage.nothing_happened()

@@ -17,7 +17,7 @@ from pathlib import Path
 
 from tests.load.generator import ClientLine, Cores, Load, build, generate, relay
 from tests.load.scenarios import KEYS, MEMORY, QUICK, TYPING, Bench, Row, Timing
-from tests.load.servers import ALL, Ours, Peer
+from tests.load.servers import ALL, Ours, Peer, Stock
 from tests.load.table import machine, render
 
 Keep = Callable[[list[Row]], None]
@@ -44,7 +44,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument(
         "--tries", type=int, default=1, help="measure again, so often at most, when disturbed"
     )
-    parser.add_argument("--quick", action="store_true", help="a smoke run of our server")
+    parser.add_argument("--quick", action="store_true", help="a smoke run of both Jupyter servers")
     parser.add_argument("--ceiling", action="store_true", help="the generator on a bare relay")
     parser.add_argument("--json", type=Path, help="write all figures to this file")
     chosen = parser.parse_args()
@@ -140,7 +140,8 @@ async def main() -> int:
     cores = Cores.of_this_machine()
     timing = replace(Timing(), seconds=chosen.seconds, drain=chosen.drain)
     bench = Bench(cores, QUICK_TIMING if chosen.quick else timing, say)
-    names = [] if chosen.ceiling else [Ours.name] if chosen.quick else chosen.only
+    jupyter = [Ours.name, Stock.name]
+    names = [] if chosen.ceiling else jupyter if chosen.quick else chosen.only
     peers = available(names)
     about = machine(peers, cores)
     print("\n".join(f"{name + ':':14}{value}" for name, value in about.items()), flush=True)
@@ -157,7 +158,8 @@ async def main() -> int:
         if chosen.ceiling:
             await ceiling(cores, chosen.seconds, keep)
         elif chosen.quick:
-            keep([await bench.typing(Ours, QUICK)])
+            for peer in peers:
+                keep([await bench.typing(peer, QUICK)])
         else:
             complete = await measure(bench, peers, chosen.scenarios, max(1, chosen.tries), keep)
     finally:

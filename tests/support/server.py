@@ -131,7 +131,6 @@ class JupyterServer:
         self.root_dir.mkdir(parents=True, exist_ok=True)
         self.token = "test-token-0123456789"
         self.port = free_port()
-        self.health = "codepad/api/health"
         self.base_url = base_url
         self.options = options or []
         self.variables: dict[str, str] = {}

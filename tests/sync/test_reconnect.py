@@ -393,12 +393,7 @@ async def test_the_log_is_lost_and_an_old_notebook_comes_back(
     await until(lambda: sources_in(place.file) == expected, "the file")
 
 
-@pytest.mark.parametrize("road", ROADS)
-async def test_an_observer_with_an_old_text_gets_the_new_one(
-    quick: JupyterServer, road: str
-) -> None:
-    if road != "room page":
-        pytest.skip("JupyterLab has no observers of a file")
+async def test_an_observer_with_an_old_text_gets_the_new_one(quick: JupyterServer) -> None:
     room = await quick.room(starter_text=START)
     watcher = await (await quick.guest(room["id"], "Watcher", "observer")).document().connect()
     await until(lambda: str(watcher.text) == START, "the text")

@@ -6,6 +6,7 @@ import ctypes
 import os
 import socket
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from uuid import uuid4
 
@@ -43,12 +44,13 @@ def sockets_of(pid: int) -> Iterator[socket.socket]:
     process = os.pidfd_open(pid)
     try:
         for entry in Path(f"/proc/{pid}/fd").iterdir():
-            if not os.readlink(entry).startswith("socket:"):
-                continue
+            with suppress(FileNotFoundError):  # it is closed by now
+                if not os.readlink(entry).startswith("socket:"):
+                    continue
             copied = ctypes.CDLL(None).syscall(PIDFD_GETFD, process, int(entry.name), 0)
-            assert copied >= 0
-            with socket.socket(fileno=copied) as found:
-                yield found
+            if copied >= 0:
+                with socket.socket(fileno=copied) as found:
+                    yield found
     finally:
         os.close(process)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import timedelta
 
 from sqlalchemy import select, update
+from sqlalchemy.exc import IntegrityError
 
 from ..access.tokens import new_id
 from ..errors import NotFound
@@ -14,6 +15,8 @@ from .models import Run, RunStatus
 from .room_runs import RunAuthor
 
 LATELY = timedelta(hours=1)
+CHANGING = ("status", "started_at", "ended_at", "duration_ms", "execution_count", "message")
+"""What a run gets to be different in while it lives."""
 
 
 class RunRecords:
@@ -25,7 +28,7 @@ class RunRecords:
     async def add(
         self, room_id: str, by: RunAuthor, document: str, cell_id: str | None
     ) -> RunRecord:
-        """Write down a run that waits."""
+        """Write down a run that waits. Raises ``NotFound`` when the room has just been deleted."""
         record = RunRecord(
             id=new_id(),
             room_id=room_id,
@@ -37,14 +40,18 @@ class RunRecords:
             queued_at=utc_now(),
             message="",
         )
-        async with self._db.transaction() as tx:
-            tx.add(record)
+        try:
+            async with self._db.transaction() as tx:
+                tx.add(record)
+        except IntegrityError as error:
+            raise NotFound("room_not_found", "There is no such room any more.") from error
         return record
 
     async def save(self, record: RunRecord) -> None:
-        """Write down how a run stands."""
+        """Write down how a run stands; of a room that has been deleted nothing is."""
+        values = {name: getattr(record, name) for name in CHANGING}
         async with self._db.transaction() as tx:
-            await tx.merge(record)
+            await tx.execute(update(RunRecord).where(RunRecord.id == record.id).values(values))
 
     async def refuse(self, record: RunRecord, words: str) -> None:
         """Write down that a run was not taken after all, for the reason ``words``."""

@@ -7,6 +7,7 @@ from datetime import datetime, timedelta
 from logging import Logger
 
 from sqlalchemy import delete, func, or_, select
+from sqlalchemy.exc import IntegrityError
 
 from ..access.audit import ActivityKind, AuditLog
 from ..storage import Database
@@ -58,10 +59,15 @@ class RoomClock:
         since = utc_now()
         while True:
             self._wake.clear()
-            now = utc_now()
-            await self._open_and_end(since, now)
-            since = now
-            pause = await self._pause(now)
+            now, pause = utc_now(), POLL_SECONDS
+            try:
+                await self._open_and_end(since, now)
+                since = now
+                pause = await self._pause(now)
+            except IntegrityError:
+                continue  # a room that was due has been deleted meanwhile
+            except Exception:  # one look that fails must not end the watch
+                self._log.exception("What is due in rooms could not be done; it is tried again.")
             try:
                 await asyncio.wait_for(self._wake.wait(), pause)
             except TimeoutError:

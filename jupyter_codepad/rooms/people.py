@@ -337,11 +337,16 @@ class PeopleManager:
         self._news.own(self._note_presence(room_id, participant_id, came))
 
     async def _note_presence(self, room_id: str, participant_id: str, came: bool) -> None:
-        async with self._db.transaction() as tx:
-            record = await tx.get(ParticipantRecord, participant_id)
-            if record is not None:
-                kind = ActivityKind.CONNECTED if came else ActivityKind.DISCONNECTED
-                self._audit.note(tx, room_id, kind, actor=Actor.of(record))
+        try:
+            async with self._db.transaction() as tx:
+                record = await tx.get(ParticipantRecord, participant_id)
+                if record is not None:
+                    kind = ActivityKind.CONNECTED if came else ActivityKind.DISCONNECTED
+                    self._audit.note(tx, room_id, kind, actor=Actor.of(record))
+        except IntegrityError:  # a room that has just been deleted has no log any more
+            async with self._db.transaction() as tx:
+                if await tx.get(RoomRecord, room_id) is not None:
+                    raise
 
     def _lobby_changed(self, room_id: str, _participant_id: str, _came: bool) -> None:
         self._news.soon(room_id, News.LOBBY)

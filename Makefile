@@ -19,7 +19,8 @@ PEERS := tests/load/peers/node_modules/.package-lock.json
 BUILT := jupyter_codepad/labextension/package.json
 SOURCES := $(shell find labextension \( -name node_modules -o -name lib -o -name tests \) -prune \
 	-o -type f ! -name '*.tsbuildinfo' -print)
-UV_INSTALL = $(BIN)/uv pip install --quiet --python $(BIN)/python --constraint constraints.txt
+# Compiled at once: kernels see the packages read-only, and would compile them at every start.
+UV_INSTALL = $(BIN)/uv pip install --quiet --compile-bytecode --python $(BIN)/python --constraint constraints.txt
 
 # What `make run` hands to `jupyter codepad`: see `.venv/bin/jupyter codepad --help`.
 TITLE ?= Demo
@@ -33,6 +34,9 @@ BENCH_ARGS ?=
 SOAK_ARGS ?=
 # For how long `make fuzz` goes on.
 MINUTES ?= 10
+
+# Tests start some hundred processes that import the same files; none needs to compile them again.
+unexport PYTHONDONTWRITEBYTECODE
 
 # npm scripts use jupyter-builder, and node where the machine has none, from the environment.
 export PATH := $(abspath $(BIN)):$(PATH)

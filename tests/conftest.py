@@ -7,13 +7,22 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from playwright.async_api import Browser
 
-from tests.support.browser import open_chromium
+from tests.support.nursery import Nursery
 from tests.support.postgres import Postgres, postgres_programs, run_postgres
 from tests.support.server import JupyterServer, running
 
 pytest_plugins = ["pytest_jupyter.jupyter_server"]
+
+
+@pytest.fixture(scope="session", autouse=True)
+def quick_servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Servers start in less time, and prepare only once what serves all of them."""
+    JupyterServer.cache = tmp_path_factory.mktemp("cache")
+    JupyterServer.nursery = made = Nursery()
+    yield
+    JupyterServer.nursery = None
+    made.close()
 
 
 @pytest.fixture(scope="session")
@@ -42,17 +51,6 @@ def own_server(
         yield made
     finally:
         jp_asyncio_loop.run_until_complete(made.close())
-
-
-@pytest.fixture
-def chromium(jp_asyncio_loop: asyncio.AbstractEventLoop) -> Iterator[Browser]:
-    """A headless Chromium; open a ``Window`` in it for each person."""
-    opening = open_chromium()
-    browser = jp_asyncio_loop.run_until_complete(opening.__aenter__())
-    try:
-        yield browser
-    finally:
-        jp_asyncio_loop.run_until_complete(opening.__aexit__(None, None, None))
 
 
 @pytest.fixture(scope="session")

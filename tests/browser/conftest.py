@@ -6,12 +6,43 @@ import asyncio
 from collections.abc import Iterator
 
 import pytest
-from playwright.async_api import expect
+from jupyter_core.utils import ensure_event_loop
+from playwright.async_api import Browser, expect
 
+from tests.support.browser import open_chromium
 from tests.support.trap import Trap, open_trap
 
 # The other tests go on beside these, and machines differ.
 expect.set_options(timeout=15_000)
+
+
+@pytest.fixture(scope="package", autouse=True)
+def jp_asyncio_loop() -> Iterator[asyncio.AbstractEventLoop]:
+    """One event loop for all of these tests, as they have one browser."""
+    loop = ensure_event_loop(prefer_selector_loop=True)
+    yield loop
+    loop.close()
+
+
+@pytest.fixture(scope="package")
+def only_chromium(jp_asyncio_loop: asyncio.AbstractEventLoop) -> Iterator[Browser]:
+    """The browser of all of these tests."""
+    opening = open_chromium()
+    browser = jp_asyncio_loop.run_until_complete(opening.__aenter__())
+    try:
+        yield browser
+    finally:
+        jp_asyncio_loop.run_until_complete(opening.__aexit__(None, None, None))
+
+
+@pytest.fixture
+def chromium(
+    only_chromium: Browser, jp_asyncio_loop: asyncio.AbstractEventLoop
+) -> Iterator[Browser]:
+    """A headless Chromium; open a ``Window`` in it for each person, with a profile of its own."""
+    yield only_chromium
+    for context in only_chromium.contexts:
+        jp_asyncio_loop.run_until_complete(context.close())
 
 
 @pytest.fixture

@@ -13,10 +13,11 @@ import sys
 from collections.abc import Iterator
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import httpx
 
+from tests.support.nursery import Nursery, Running
 from tests.support.sync_client import SyncClient, until
 
 START_SECONDS = 60.0
@@ -30,6 +31,7 @@ UNLIMITED = (
     "runs_per_person",
 )
 """Tests make rooms and requests faster than any person; those about limits set their own."""
+PLAIN = [sys.executable, "-m", "jupyter_server"]
 EXTENSIONS = ("jupyter_codepad", "jupyter_server_ydoc", "jupyter_server_fileid", "jupyterlab")
 
 
@@ -124,6 +126,10 @@ class JupyterServer:
 
     health = "codepad/api/health"
     """What answers with 200 as soon as the server is there."""
+    nursery: ClassVar[Nursery | None] = None
+    """What starts servers in less time, if there is one."""
+    cache: ClassVar[Path | None] = None
+    """Where all servers keep what can be made again; None: each below its own ``home``."""
 
     def __init__(self, home: Path, *, base_url: str = "/", options: list[str] | None = None):
         self.home = home
@@ -135,7 +141,7 @@ class JupyterServer:
         self.options = options or []
         self.variables: dict[str, str] = {}
         self.log_path = home / "server.log"
-        self.process: subprocess.Popen[bytes] | None = None
+        self.process: Running | None = None
         self.people: list[Person] = []
         config = home / "jupyter_config_dir"
         config.mkdir(exist_ok=True)
@@ -188,14 +194,13 @@ class JupyterServer:
             name: str(self.home / name.lower())
             for name in ("JUPYTER_DATA_DIR", "JUPYTER_CONFIG_DIR", "JUPYTER_RUNTIME_DIR")
         }
+        folders["XDG_CACHE_HOME"] = str(self.cache or self.home / ".cache")
         return {**os.environ, **folders, "HOME": str(self.home), **self.variables}
 
     def command(self) -> list[str]:
         """How the server is started."""
         return [
-            sys.executable,
-            "-m",
-            "jupyter_server",
+            *PLAIN,
             "--no-browser",
             "--allow-root",
             f"--ServerApp.port={self.port}",
@@ -209,16 +214,7 @@ class JupyterServer:
 
     async def start(self) -> JupyterServer:
         """Start and wait until it answers."""
-        with self.log_path.open("ab") as log:
-            self.process = subprocess.Popen(
-                self.command(),
-                env=self.environment,
-                stdout=log,
-                stderr=log,
-                stdin=subprocess.DEVNULL,
-                start_new_session=True,
-                cwd=self.home,
-            )
+        self.process = self._launched(self.command())
         async with httpx.AsyncClient() as probe:
             loop = asyncio.get_running_loop()
             deadline = loop.time() + START_SECONDS
@@ -234,6 +230,22 @@ class JupyterServer:
                 if self.process.poll() is not None or loop.time() > deadline:
                     raise AssertionError(f"the server did not start:\n{self.log[-4000:]}")
                 await asyncio.sleep(0.05)
+
+    def _launched(self, command: list[str]) -> Running:
+        if self.nursery is not None and command[:3] == PLAIN:
+            return self.nursery.start(
+                command[3:], environment=self.environment, cwd=self.home, log=self.log_path
+            )
+        with self.log_path.open("ab") as log:
+            return subprocess.Popen(
+                command,
+                env=self.environment,
+                stdout=log,
+                stderr=log,
+                stdin=subprocess.DEVNULL,
+                start_new_session=True,
+                cwd=self.home,
+            )
 
     async def _gone(self) -> None:
         process = self.process

@@ -1,9 +1,10 @@
 """Measures running code: from the press of Run to the first output on another client's screen.
 
 On a real server of its own, with real kernels in the sandbox, over real HTTP and sockets; beside
-it, in the same run, Jupyter's own kernels through ``/api/kernels`` on the same server. Also: fifty
-rooms that press Run together, and what typing feels of that and of floods of output. Times are in
-milliseconds. Read ratios: the machine's other work is in every figure.
+it, in the same run, Jupyter's own kernels through ``/api/kernels`` on the same server. Also: from
+the press of Stop to the end on the other's screen; fifty rooms that press Run together, and what
+typing feels of that and of floods of output. Times are in milliseconds. Read ratios: the machine's
+other work is in every figure.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ from uuid import uuid4
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
-from pycrdt import Array
+from pycrdt import Array, Map
 from tornado.httpclient import HTTPRequest
 from tornado.websocket import websocket_connect
 
@@ -31,6 +32,7 @@ from tests.support.sync_client import SyncClient, until
 
 KEYS_PER_SECOND = 10
 FLOOD_SECONDS = 10
+FIRST_ROOMS = 3
 PROGRAMS: dict[str, Callable[[int], str]] = {
     "python": lambda n: f"print({n})\n",
     "c": lambda n: f'#include <stdio.h>\nint main(void) {{ printf("{n}\\n"); return 0; }}\n',
@@ -47,6 +49,67 @@ PROGRAMS: dict[str, Callable[[int], str]] = {
     "sql": lambda n: f"SELECT {n};\n",
     "go": lambda n: f'package main\n\nimport "fmt"\n\nfunc main() {{ fmt.Println({n}) }}\n',
     "rust": lambda n: f'fn main() {{ println!("{{}}", {n}); }}\n',
+}
+BUSY = "a busy loop"
+WAITING = "children that wait"
+BUSY_CHILDREN = "busy children"
+DEAF = "ignores signals"
+DEAF_CHILDREN = "its children ignore signals"
+DEAF_SHELL = "sh -c \"trap '' INT TERM; echo on; while :; do :; done\""
+STOPPED: dict[str, dict[str, str]] = {
+    "python": {
+        BUSY: "print('on', flush=True)\nwhile True:\n    pass\n",
+        WAITING: "import subprocess\nsubprocess.run('echo on; sleep 100', shell=True)\n",
+        BUSY_CHILDREN: (
+            "import subprocess\n"
+            "many = [subprocess.Popen('while :; do :; done', shell=True) for _ in range(3)]\n"
+            "print('on', flush=True)\n[one.wait() for one in many]\n"
+        ),
+        DEAF: (
+            "import signal\nsignal.signal(signal.SIGINT, signal.SIG_IGN)\n"
+            "print('on', flush=True)\nwhile True:\n    pass\n"
+        ),
+        DEAF_CHILDREN: f"import os\nos.system({DEAF_SHELL!r})\n",
+    },
+    "c": {
+        BUSY: '#include <stdio.h>\nint main(void) { puts("on"); for (;;) { } }\n',
+        BUSY_CHILDREN: (
+            "#include <stdio.h>\n#include <sys/wait.h>\n#include <unistd.h>\n"
+            "int main(void) {\n"
+            '    for (int i = 0; i < 3; i++) if (!fork()) for (;;) { }\n    puts("on");\n'
+            "    while (wait(0) > 0) { }\n}\n"
+        ),
+        DEAF: (
+            "#include <signal.h>\n#include <stdio.h>\n"
+            'int main(void) { signal(SIGINT, SIG_IGN); puts("on"); for (;;) { } }\n'
+        ),
+    },
+    "cpp": {
+        BUSY: '#include <iostream>\nint main() { std::cout << "on" << std::endl; for (;;) { } }\n'
+    },
+    "java": {
+        BUSY: (
+            "public class Main {\n    public static void main(String[] args) {\n"
+            '        System.out.println("on");\n        while (true) { }\n    }\n}\n'
+        ),
+        DEAF: (
+            "public class Main {\n    public static void main(String[] args) {\n"
+            '        sun.misc.Signal.handle(new sun.misc.Signal("INT"), signal -> { });\n'
+            '        System.out.println("on");\n        while (true) { }\n    }\n}\n'
+        ),
+    },
+    "javascript": {
+        BUSY: "console.log('on');\nfor (;;) { }\n",
+        WAITING: "require('child_process').execSync('echo on >&2; sleep 100');\n",
+        DEAF: "process.on('SIGINT', () => {});\nconsole.log('on');\nfor (;;) { }\n",
+    },
+    "bash": {
+        BUSY: "echo on\nwhile :; do :; done\n",
+        WAITING: "echo on\nsleep 100 | cat\n",
+        BUSY_CHILDREN: "for i in 1 2 3; do (while :; do :; done) & done\necho on\nwait\n",
+        DEAF: "trap '' INT TERM\necho on\nwhile :; do :; done\n",
+        DEAF_CHILDREN: f"setsid -w {DEAF_SHELL}\n",
+    },
 }
 WORK = "total = 0\nfor i in range(2_000_000):\n    total += i\nprint(total)\n"
 FLOODS = {
@@ -85,6 +148,11 @@ class Screen:
         self._loop = asyncio.get_running_loop()
         self._runs: Array[Any] = client.ydoc.get("runs", type=Array)
         client.ydoc.observe(self._changed)
+
+    @property
+    def kernel(self) -> str:
+        """What the room's kernel does."""
+        return str(self.client.ydoc.get("kernel", type=Map).get("status"))
 
     def _changed(self, _event: Any) -> None:
         self._loop.call_soon(self._look, now())  # a document cannot be read while it changes
@@ -140,23 +208,62 @@ class Desk:
         assert self.screen.statuses[run_id] == "ok", self.screen.statuses[run_id]
         return self.screen.first[run_id] - pressed
 
+    async def stop(self) -> float:
+        """Run what is in the pad; milliseconds from Stop to its end on the other's screen."""
+        run_id, _ = await self.press()
+        await until(lambda: run_id in self.screen.first, "its first word", 60)
+        pressed = now()
+        answer = await self.ada.api("POST", f"rooms/{self.id}/runs/{run_id}/interrupt")
+        assert answer.status_code == 202, answer.text
+        await self.end_of(run_id, 60)
+        assert self.screen.statuses[run_id] == "interrupted", self.screen.statuses[run_id]
+        return self.screen.ends[run_id] - pressed
 
-async def languages(server: JupyterServer, rounds: int) -> None:
-    """Each language, edited before each run; then again and again unchanged."""
+    async def warm(self) -> Desk:
+        """Wait until the room has a kernel that waits for something to do."""
+        await until(lambda: self.screen.kernel == "idle", "a warm kernel", 60)
+        return self
+
+
+async def available(server: JupyterServer) -> set[str]:
+    """The languages that this machine can run."""
     # The answers wait some seconds for versions: then all is known.
     answers = [await server.host.api("GET", "languages") for _ in range(3)]
-    there = {item["id"] for item in answers[-1].json()["languages"] if item["available"]}
+    return {item["id"] for item in answers[-1].json()["languages"] if item["available"]}
+
+
+async def languages(server: JupyterServer, rounds: int) -> None:
+    """Each language: first in some rooms, edited before each run, then again and again."""
+    there = await available(server)
     for language, program in PROGRAMS.items():
         if language not in there:
             print(f"| {language}: not on this machine | – | – | – |")
             continue
-        at = await Desk().open(server, language)
-        for number in range(2):
-            await at.run(program(-number))
+        desks = [await (await Desk().open(server, language)).warm() for _ in range(FIRST_ROOMS)]
+        first = [await at.run(program(-number)) for number, at in enumerate(desks)]
+        line(f"{language}, first run in a room", first)
+        at = desks[-1]
+        await at.run(program(-FIRST_ROOMS))
         edited = [await at.run(program(number)) for number in range(rounds)]
         line(f"{language}, edited before each run", edited)
         if language != "python":
             line(f"{language}, unchanged", [await at.run() for _ in range(rounds)])
+
+
+async def stops(server: JupyterServer, rounds: int) -> None:
+    """From Stop to the end on another screen, of programs that make it easy and hard."""
+    there = await available(server)
+    for language, programs in STOPPED.items():
+        if language not in there:
+            continue
+        at = await (await Desk().open(server, language)).warm()
+        for what, program in programs.items():
+            await at.write(program)
+            await at.stop()
+            deaf = what in (DEAF, DEAF_CHILDREN)
+            count = min(rounds, 3) if deaf else min(rounds, 20)
+            line(f"Stop {language}: {what}", [await at.stop() for _ in range(count)])
+            await at.run(PROGRAMS[language](1))
 
 
 async def stock(server: JupyterServer, rounds: int) -> None:
@@ -322,6 +429,9 @@ async def main(arguments: argparse.Namespace) -> None:
                 await languages(server, arguments.rounds)
                 await stock(server, arguments.rounds)
                 await server.goodbye()
+            if "stops" in arguments.only:
+                await stops(server, arguments.rounds)
+                await server.goodbye()
             if "floods" in arguments.only:
                 await floods(server)
                 await server.goodbye()
@@ -336,7 +446,9 @@ if __name__ == "__main__":
     parser.add_argument("--rounds", type=int, default=40, help="runs of each kind")
     parser.add_argument("--rooms", type=int, default=50, help="rooms that press Run together")
     parser.add_argument(
-        "--only", default="languages,floods,crowd", help="languages, floods, crowd: some of these"
+        *("--only",),
+        default="languages,stops,floods,crowd",
+        help="languages, stops, floods, crowd: some of these",
     )
     parser.add_argument("--type", nargs=2, help=argparse.SUPPRESS)
     chosen = parser.parse_args()

@@ -69,8 +69,8 @@ export function isOver(status: RunStatus): boolean {
 }
 
 export class RunsModel {
-  private readonly _runs: Y.Array<Y.Map<unknown>>;
-  private readonly _kernel: Y.Map<unknown>;
+  private _runs!: Y.Array<Y.Map<unknown>>;
+  private _kernel!: Y.Map<unknown>;
   private readonly _changed = new Signal<this, void>(this);
   private readonly _failed = new Signal<this, string>(this);
   /** When a run was asked for here last, on the clock of `performance.now`. */
@@ -92,10 +92,8 @@ export class RunsModel {
     /** Address of `codepad/`, for what is downloaded. */
     private readonly _baseUrl = ''
   ) {
-    this._runs = provider.doc.getArray('runs');
-    this._kernel = provider.doc.getMap('kernel');
-    this._runs.observeDeep(this._onRuns);
-    this._kernel.observe(this._onKernel);
+    this._observe();
+    provider.replaced.connect(this._onReplaced);
   }
 
   /** Oldest first. */
@@ -205,9 +203,21 @@ export class RunsModel {
   dispose(): void {
     this._disposed = true;
     this._changed.emit(); // whoever waits for a change need not any more
+    this._unobserve();
+    this.provider.replaced.disconnect(this._onReplaced);
+    Signal.clearData(this);
+  }
+
+  private _observe(): void {
+    this._runs = this.provider.doc.getArray('runs');
+    this._kernel = this.provider.doc.getMap('kernel');
+    this._runs.observeDeep(this._onRuns);
+    this._kernel.observe(this._onKernel);
+  }
+
+  private _unobserve(): void {
     this._runs.unobserveDeep(this._onRuns);
     this._kernel.unobserve(this._onKernel);
-    Signal.clearData(this);
   }
 
   private _request(cellId: string | undefined, wish: IRunWish): Promise<IRun> {
@@ -292,6 +302,12 @@ export class RunsModel {
   };
 
   private readonly _onKernel = (): void => this._changed.emit();
+
+  private readonly _onReplaced = (): void => {
+    this._unobserve();
+    this._observe();
+    this._changed.emit();
+  };
 }
 
 function readEntry(map: Y.Map<unknown>): IRunEntry {

@@ -20,5 +20,6 @@ export function labProvider(
   name: string
 ): Provider {
   const query = settings.appendToken && settings.token ? { token: settings.token } : undefined;
-  return new Provider({ url: documentUrl(codepadUrl(settings), roomId, name), news: true, query });
+  const url = documentUrl(codepadUrl(settings), roomId, name);
+  return new Provider({ url, news: true, mirror: name === 'runs', query });
 }

@@ -15,7 +15,7 @@ const pad = new Provider({
   news: true,
   limitBytes: config.limits.message_bytes
 });
-const runs = new Provider({ url: documentUrl(config.baseUrl, config.roomId, 'runs') });
+const runs = new Provider({ url: documentUrl(config.baseUrl, config.roomId, 'runs'), mirror: true });
 const model = new PageModel(config, pad, runs);
 
 createRoot(document.getElementById('codepad-root') as HTMLElement).render(<Page model={model} />);

@@ -52,14 +52,17 @@ export interface IProviderOptions {
   news?: boolean;
   /** The largest message that the server takes; larger updates are sent in pieces. */
   limitBytes?: number;
+  /** Nobody but the server writes the document: what it has lost in a crash is forgotten here, too. */
+  mirror?: boolean;
   /** More of the query, such as a token. */
   query?: Record<string, string>;
   makeSocket?: (url: string) => WebSocket;
 }
 
 export class Provider {
-  readonly doc: Y.Doc;
   readonly awareness: awarenessProtocol.Awareness;
+  private _doc: Y.Doc;
+  private _replacing = false;
   private _socket: WebSocket | null = null;
   private _status: SyncStatus = 'connecting';
   private _synced = false;
@@ -80,14 +83,17 @@ export class Provider {
   private _disposed = false;
   private readonly _url: string;
   private readonly _limit: number;
+  private readonly _mirror: boolean;
   private readonly _makeSocket: (url: string) => WebSocket;
   private readonly _statusChanged = new Signal<this, SyncStatus>(this);
   private readonly _syncedOnce = new Signal<this, void>(this);
   private readonly _eventReceived = new Signal<this, IRoomEvent>(this);
+  private readonly _replaced = new Signal<this, void>(this);
 
   constructor(options: IProviderOptions) {
-    this.doc = options.doc ?? new Y.Doc();
-    this.awareness = new awarenessProtocol.Awareness(this.doc);
+    this._doc = options.doc ?? new Y.Doc();
+    this._mirror = options.mirror ?? false;
+    this.awareness = new awarenessProtocol.Awareness(this._doc);
     const query = new URLSearchParams({ acks: '1', ...(options.news ? { news: '1' } : {}), ...options.query });
     this._url = `${options.url}?${query.toString()}`;
     this._limit = (options.limitBytes ?? Infinity) - HEAD_BYTES;
@@ -97,6 +103,15 @@ export class Provider {
     globalThis.addEventListener?.('online', this._onOnline);
     globalThis.addEventListener?.('offline', this._onOffline);
     this._connect();
+  }
+
+  get doc(): Y.Doc {
+    return this._doc;
+  }
+
+  /** `doc` is another one now, with what the server has. */
+  get replaced(): ISignal<this, void> {
+    return this._replaced;
   }
 
   get status(): SyncStatus {
@@ -170,10 +185,7 @@ export class Provider {
     this._synced = this._greeted = false;
     this._sent = this._acked = 0;
     socket.onopen = () => {
-      const encoder = encoding.createEncoder();
-      encoding.writeVarUint(encoder, SYNC);
-      syncProtocol.writeSyncStep1(encoder, this.doc);
-      socket.send(encoding.toUint8Array(encoder));
+      this._sendState();
       this._sendAwareness([this.doc.clientID]);
     };
     socket.onmessage = event => {
@@ -255,15 +267,40 @@ export class Provider {
     }
   }
 
+  private _sendState(): void {
+    const encoder = encoding.createEncoder();
+    encoding.writeVarUint(encoder, SYNC);
+    syncProtocol.writeSyncStep1(encoder, this.doc);
+    this._socket?.send(encoding.toUint8Array(encoder));
+  }
+
+  /** Take a document without anything in it, and ask the server for all that it has. */
+  private _beginAnew(): void {
+    const { clientID } = this._doc; // that of the awareness
+    this._doc.off('update', this._onUpdate);
+    this._doc = new Y.Doc();
+    this._doc.clientID = clientID;
+    this._doc.on('update', this._onUpdate);
+    this._replacing = true;
+    this._sendState();
+  }
+
   private _receiveSync(decoder: decoding.Decoder): void {
     const step = decoding.readVarUint(decoder);
     if (step === syncProtocol.messageYjsSyncStep1) {
       this._greeted = true;
       this._unsent = false;
       const state = decoding.readVarUint8Array(decoder);
+      if (this._mirror && isAhead(this.doc, state)) {
+        this._beginAnew();
+      }
       this._sendUpdate(Y.encodeStateAsUpdate(this.doc, state), syncProtocol.messageYjsSyncStep2);
     } else {
       syncProtocol.readUpdate(decoder, this.doc, this);
+    }
+    if (this._replacing && !this.doc.store.pendingStructs && step !== syncProtocol.messageYjsSyncStep1) {
+      this._replacing = false;
+      this._replaced.emit();
     }
     if (step === syncProtocol.messageYjsSyncStep2) {
       this._synced = true;
@@ -369,6 +406,12 @@ export class Provider {
   };
 
   private readonly _onOffline = (): void => this._drop();
+}
+
+/** Whether a document has something that a state vector knows nothing of. */
+function isAhead(doc: Y.Doc, state: Uint8Array): boolean {
+  const known = Y.decodeStateVector(state);
+  return [...Y.decodeStateVector(Y.encodeStateVector(doc))].some(([id, clock]) => clock > (known.get(id) ?? 0));
 }
 
 /** The socket address of a room's document. */

@@ -16,6 +16,7 @@ let server: FakeServer;
 let provider: Provider;
 let model: RunsModel;
 let requests: IRequest[];
+let api: Api;
 let answer: Response;
 
 beforeEach(() => {
@@ -23,7 +24,7 @@ beforeEach(() => {
   provider = server.connect();
   requests = [];
   answer = new Response('{}', { status: 202 });
-  const api = new Api(async (path, init) => {
+  api = new Api(async (path, init) => {
     requests.push({
       path,
       method: String(init.method),
@@ -66,6 +67,56 @@ function newStream(text: string): Y.Map<unknown> {
   output.set('text', new Y.Text(text));
   return output;
 }
+
+describe('after a crash of the server', () => {
+  beforeEach(() => {
+    vi.useFakeTimers();
+    model.dispose();
+    provider.dispose();
+    server.mirror = true;
+    server.mayEdit = false;
+    provider = server.connect();
+    model = new RunsModel(provider, api, 'abcdefghijkl');
+  });
+
+  afterEach(() => {
+    vi.useRealTimers();
+  });
+
+  function comeBack(): void {
+    vi.advanceTimersByTime(400);
+    server.accept();
+  }
+
+  it('what it has lost is forgotten here, too', () => {
+    write(runs => runs.push([newRun('run1')]));
+    const kept = Y.encodeStateAsUpdate(server.doc);
+    write(runs => {
+      runs.get(0).set('status', 'ok');
+      runs.push([newRun('run2')]);
+    });
+    server.crash(kept);
+    server.doc.getArray<Y.Map<unknown>>('runs').get(0).set('status', 'dead');
+    const changed = vi.fn();
+    model.changed.connect(changed);
+    comeBack();
+    expect(changed).toHaveBeenCalled();
+    expect(model.runs.map(run => [run.id, run.status])).toEqual([['run1', 'dead']]);
+    write(runs => runs.push([newRun('run3')]));
+    expect(model.runs.map(run => run.id)).toEqual(['run1', 'run3']);
+    expect(model.current?.id).toBe('run3');
+  });
+
+  it('the document stays the same where nothing was lost', () => {
+    write(runs => runs.push([newRun('run1', 'ok')]));
+    const { doc } = provider;
+    server.crash(Y.encodeStateAsUpdate(server.doc));
+    comeBack();
+    expect(provider.doc).toBe(doc);
+    expect(provider.status).toBe('saved');
+    expect(model.runs.map(run => run.id)).toEqual(['run1']);
+  });
+});
 
 describe('runs', () => {
   it('are there in order, with what they printed so far', () => {
@@ -163,7 +214,7 @@ describe('asking', () => {
 
   it('runs all cells as one batch, and no more once one has failed', async () => {
     const cells = Array.from({ length: 12 }, (_, i) => `cell${i}`);
-    const api = new Api((path, init) => {
+    api = new Api((path, init) => {
       requests.push({ path, method: String(init.method), body: JSON.parse(init.body as string) });
       return Promise.resolve(new Response(JSON.stringify({ id: `run${requests.length - 1}` }), { status: 202 }));
     });

@@ -54,13 +54,15 @@ export class FakeSocket {
 
 /** One document and its clients. Acknowledges at once, unless told to hold acknowledgements back. */
 export class FakeServer {
-  readonly doc = new Y.Doc();
+  doc = new Y.Doc();
   readonly sockets: FakeSocket[] = [];
   /** Awareness clocks as the server knows them, by client. */
   readonly awareness = new awarenessProtocol.Awareness(new Y.Doc());
   acknowledging = true;
   /** Of an observer, updates are counted but not applied. */
   mayEdit = true;
+  /** Whether clients know that they cannot write here at all. */
+  mirror = false;
   /** The largest message that is taken; a larger one closes with 1009. */
   limitBytes = Infinity;
   /** How many more updates are taken before the line falls silent. */
@@ -160,9 +162,16 @@ export class FakeServer {
     return provider;
   }
 
+  /** It has crashed, and knows nothing but an older state. */
+  crash(kept: Uint8Array): void {
+    this.doc = new Y.Doc();
+    Y.applyUpdate(this.doc, kept);
+    this.socket.end(1006);
+  }
+
   /** A provider whose handshake has just begun. */
   provider(): Provider {
-    const limitBytes = this.limitBytes;
-    return new Provider({ url: 'ws://codepad.test/pad/sync', limitBytes, makeSocket: this.makeSocket });
+    const { limitBytes, mirror, makeSocket } = this;
+    return new Provider({ url: 'ws://codepad.test/pad/sync', limitBytes, mirror, makeSocket });
   }
 }

@@ -42,7 +42,7 @@ from .execution.limits import LimitSettings
 from .execution.manager import RunManager
 from .execution.offer import LanguageOffer
 from .execution.pad_languages import PadLanguages
-from .execution.preludes import preludes_folder
+from .execution.preludes import prepared_folder
 from .execution.room_files import RoomFiles
 from .execution.room_runs import RunRoom
 from .execution.sandbox import NOT_RUN, Sandbox, log_status
@@ -223,12 +223,12 @@ class CodepadApp(CodepadSettings):
             active=self.note_activity,
             told=self._conflict_changed,
         )
-        sandbox, preludes = self.make_sandbox(state, Path(self.server.root_dir))
+        sandbox, prepared = self.make_sandbox(state, Path(self.server.root_dir))
         self.languages = LanguageOffer(
             sandbox=sandbox,
             allowed=lambda: self.runs.running_allowed,
             kernelspecs=self.kernelspecs,
-            preludes=preludes,
+            prepared=prepared,
             log=self.log,
         )
         self.runs = RunManager(
@@ -265,20 +265,20 @@ class CodepadApp(CodepadSettings):
         self.rooms.room_deleted = self.documents.forget_room
 
     def make_sandbox(self, *hidden: Path) -> tuple[Sandbox, Path | None]:
-        """What code of rooms runs in, not tested yet, and the folder of headers that it sees."""
-        preludes = preludes_folder()
+        """What code of rooms runs in, not tested yet, and the folder of what is prepared for it."""
+        prepared = prepared_folder()
         visible = [*toolchain_folders(), *spec_folders(self.kernelspecs)]
         sandbox = Sandbox(
             log=self.log,
             hidden=(*hidden, Path(jupyter_runtime_dir())),
-            visible=(*visible, *filter(None, (preludes,))),
+            visible=(*visible, *filter(None, (prepared,))),
             names=self.sandboxes,
             memory_limit_bytes=self.memory_limit_bytes,
             process_limit=self.process_limit,
             disk_limit_bytes=self.disk_limit_bytes,
             files_limit=self.files_per_room_limit,
         )
-        return sandbox, preludes
+        return sandbox, prepared
 
     def _build_rooms(self, state: Path) -> None:
         guests = GuestSessionManager()

@@ -34,14 +34,14 @@ def parser() -> argparse.ArgumentParser:
 
 async def examine(codepad: CodepadApp) -> dict[str, Any]:
     """Everything there is to say: the sandbox's self-test, the languages."""
-    sandbox, preludes = codepad.make_sandbox()
+    sandbox, prepared = codepad.make_sandbox()
     status = await sandbox.probe()
     allowed = status.available or codepad.allow_unsandboxed
     offer = LanguageOffer(
         sandbox=sandbox,
         allowed=lambda: allowed,
         kernelspecs=codepad.kernelspecs,
-        preludes=preludes,
+        prepared=prepared,
         log=codepad.log,
     )
     offer.start()

@@ -12,11 +12,25 @@ STARTERS = Path(__file__).parent / "starters"
 
 
 @dataclass(frozen=True)
+class Library:
+    """A language's own library, where its tool compiles it for the first program that wants it.
+
+    ``argv``: compiles all of it, into the folder that the variable ``variable`` names (``READY_…``
+    in recipes); ``ready``: what there is below the tool's own folder where it has come compiled.
+    """
+
+    argv: tuple[str, ...]
+    variable: str
+    ready: str
+
+
+@dataclass(frozen=True)
 class Toolchain:
     """One way to run programs of a language, where all its ``programs`` are installed.
 
     ``version``: the command that prints one; ``helpers``: files of ours that the recipe needs in
-    ``{tools}``; ``prelude``: headers that are worth being read once for all programs.
+    ``{tools}``; ``prelude``: headers that are worth being read once for all programs; ``library``:
+    what is worth being compiled once for all rooms.
     """
 
     programs: tuple[str, ...]
@@ -24,6 +38,7 @@ class Toolchain:
     recipe: Recipe
     helpers: tuple[str, ...] = ()
     prelude: str = ""
+    library: Library | None = None
 
 
 @dataclass(frozen=True)
@@ -76,6 +91,7 @@ TSC: tuple[str, ...] = (
 TSC += ("node", "--esModuleInterop", "--strict", "--skipLibCheck", "--noEmitOnError")
 TSC += ("--inlineSourceMap", "--inlineSources", "--pretty", "false", "--rootDir", ".")
 GO_BUILD = (
+    'if [ -d "$READY_GOCACHE" ]; then export GOCACHE="$READY_GOCACHE"; fi; '
     'if [ -f go.mod ]; then exec go build -o "$0/main" .; fi; exec go build -o "$0/main" "$@"'
 )
 GO_ENVIRONMENT = {
@@ -83,6 +99,7 @@ GO_ENVIRONMENT = {
     "GOPATH": "{tmp}/go",
     "GOFLAGS": "-buildvcs=false",
     "GOPROXY": "off",
+    "GOENV": "off",
     "GOTOOLCHAIN": "local",
     "CGO_ENABLED": "0",
     "GOMAXPROCS": "2",
@@ -226,6 +243,7 @@ ROWS: tuple[Language, ...] = (
             Toolchain(
                 programs=("go",),
                 version=("go", "version"),
+                library=Library(("go", "build", "std"), "GOCACHE", "pkg/*/fmt.a"),
                 recipe=Recipe(
                     "main.go",
                     compile=("sh", "-c", GO_BUILD, "{out}", "{sources}"),

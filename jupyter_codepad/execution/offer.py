@@ -18,6 +18,7 @@ from .kernels import KernelDied, Message, RoomKernel
 from .kernelspecs import offered_languages, spec_start
 from .language_table import ROWS, Language, Toolchain
 from .languages import Installed, installed, kernel_start, missing_words, toolchain_start
+from .libraries import CompiledLibrary
 from .preludes import Prelude
 from .recognition import recognise
 from .sandbox import Sandbox
@@ -47,7 +48,7 @@ class LanguageOffer:
     waiting; their versions, asked for in the sandbox when somebody wants to know.
 
     ``sandbox``: where versions are asked for; ``allowed``: whether code is run here at all;
-    ``preludes``: the folder of headers that are prepared, which every sandbox sees.
+    ``prepared``: the folder of headers and libraries for all rooms, which every sandbox sees.
     """
 
     def __init__(
@@ -56,7 +57,7 @@ class LanguageOffer:
         sandbox: Sandbox,
         allowed: Callable[[], bool],
         kernelspecs: Sequence[str],
-        preludes: Path | None,
+        prepared: Path | None,
         log: Logger,
     ) -> None:
         self._sandbox = sandbox
@@ -67,12 +68,12 @@ class LanguageOffer:
         self._specs: dict[str, Language] = {}
         self._missing: dict[str, str] = {}
         self._versions: dict[str, str] = {}
-        self._preludes = preludes
+        self._prepared = prepared
         self._loop: asyncio.AbstractEventLoop | None = None
         self._found = asyncio.Event()
         self._looking: asyncio.Task[None] | None = None
         self._asking: asyncio.Task[None] | None = None
-        self._preparing: asyncio.Task[None] | None = None
+        self._preparing: dict[Path, asyncio.Task[None]] = {}
 
     def start(self) -> None:
         """Begin to look which programs are there."""
@@ -81,7 +82,7 @@ class LanguageOffer:
 
     async def stop(self) -> None:
         """Look no more."""
-        owned = (self._looking, self._asking, self._preparing)
+        owned = (self._looking, self._asking, *self._preparing.values())
         tasks = [task for task in owned if task is not None]
         for task in tasks:
             task.cancel()
@@ -117,17 +118,21 @@ class LanguageOffer:
         if language_id in self._specs:
             return spec_start(self.get(language_id).kernel_name)
         found = installed(self.get(language_id))
-        prelude = Prelude.of(found, self._preludes) if found and self._preludes else None
-        if found is None or prelude is None:
+        if found is None or self._prepared is None:
             return kernel_start(language_id)
-        if self._loop is not None and not prelude.built.exists():
-            self._loop.call_soon_threadsafe(self._prepare, prelude)
-        return toolchain_start(prelude.applied(found))
+        for kind in (Prelude, CompiledLibrary):
+            wanted = kind.of(found, self._prepared)
+            if wanted is not None:
+                found = wanted.applied(found)
+                if self._loop is not None and not wanted.built.exists():
+                    self._loop.call_soon_threadsafe(self._prepare, wanted)
+        return toolchain_start(found)
 
-    def _prepare(self, prelude: Prelude) -> None:
-        """Build a prelude while the first programs are compiled without it."""
-        if self._preparing is None or self._preparing.done():
-            self._preparing = asyncio.create_task(prelude.build(self._log))
+    def _prepare(self, wanted: Prelude | CompiledLibrary) -> None:
+        """Build what is used by all rooms, while the first programs are compiled without it."""
+        task = self._preparing.get(wanted.built)
+        if task is None or task.done():
+            self._preparing[wanted.built] = asyncio.create_task(wanted.build(self._log))
 
     async def standings(self, *, wait_seconds: float = 0.0) -> list[Standing]:
         """All languages, in the order of the table; for versions is waited so long at most."""

@@ -25,8 +25,8 @@ READABLE = 0o755
 """Where the server is root, the sandbox's user is another one."""
 
 
-def preludes_folder() -> Path | None:
-    """Where they are kept, for all servers of this user; None where nothing can be."""
+def prepared_folder() -> Path | None:
+    """Where what serves all rooms is kept, by all servers of this user; None where nothing can."""
     cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
     folder = cache / FOLDER / "preludes"
     try:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import dataclasses
 import json
 import os
@@ -16,7 +17,9 @@ from jupyter_codepad.errors import Unavailable
 from jupyter_codepad.execution import kernelspecs
 from jupyter_codepad.execution.helpers.run_sql import statements, table
 from jupyter_codepad.execution.installed import find_program, is_installation, rustup_program
+from jupyter_codepad.execution.language_table import Library
 from jupyter_codepad.execution.languages import LANGUAGES, installed
+from jupyter_codepad.execution.libraries import CompiledLibrary
 from jupyter_codepad.execution.preludes import Prelude
 from jupyter_codepad.execution.toolchain.building import NotBuilt, entry_class, program_files
 from jupyter_codepad.execution.toolchain.recipe import Recipe
@@ -146,6 +149,37 @@ async def test_headers_are_read_once_for_programs_that_begin_with_them(tmp_path:
     async with kernel_with(prelude.applied(found), visible=[folder]) as kernel:
         assert (await run(kernel, code)).text() == "with\n"
         assert "string" in (await run(kernel, "#define A\n" + code)).text("stderr"), "left out"
+
+
+async def test_a_library_is_compiled_once_for_all_rooms_and_no_room_can_change_it(
+    tmp_path: Path,
+) -> None:
+    found = installed(LANGUAGES["go"])
+    if found is None:
+        pytest.skip("Go is not installed")
+    library = Library(("go", "build", "container/heap"), "GOCACHE", "not/compiled")
+    chain = dataclasses.replace(found.toolchain, library=library)
+    wanted = CompiledLibrary.of(dataclasses.replace(found, toolchain=chain), tmp_path)
+    assert wanted is not None
+    await asyncio.gather(wanted.build(LOG), wanted.build(LOG))
+    made = os.stat(wanted.built).st_ctime_ns
+    await wanted.build(LOG)
+    assert os.stat(wanted.built).st_ctime_ns == made, "once"
+    assert [path.name for path in tmp_path.iterdir()] == [wanted.built.name], "nothing is left over"
+    before = {path: path.stat().st_mtime_ns for path in wanted.built.rglob("*")}
+    code = (
+        'package main\n\nimport "fmt"\nimport "os"\n\nfunc main() {\n'
+        '\tcache := os.Getenv("READY_GOCACHE")\n\t_, err := os.ReadDir(cache)\n'
+        '\tfmt.Println(err)\n\tfmt.Println(os.WriteFile(cache+"/00/x", nil, 0666))\n}\n'
+    )
+    async with kernel_with(wanted.applied(found), visible=[tmp_path]) as kernel:
+        said = (await run(kernel, code)).text().splitlines()
+    assert said[0] == "<nil>", "it is there"
+    assert "read-only file system" in said[1] or "permission denied" in said[1]
+    assert {path: path.stat().st_mtime_ns for path in wanted.built.rglob("*")} == before
+    ready = dataclasses.replace(library, ready="bin/*")
+    chain = dataclasses.replace(found.toolchain, library=ready)
+    assert CompiledLibrary.of(dataclasses.replace(found, toolchain=chain), tmp_path) is None
 
 
 def test_the_doctor_says_what_can_be_run() -> None:

@@ -1,0 +1,101 @@
+"""Libraries that a language's tool would compile in each room, compiled once for all of them.
+
+Go comes without its library compiled since version 1.20 (go.dev/doc/go1.20): the first program of a
+room would wait for that, in a sandbox with few processors. What is compiled here, outside of any
+sandbox, is nothing but the tool's own library; rooms see it read-only, so none can change it for
+another.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import os
+import shutil
+import signal
+import tempfile
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from logging import Logger
+from pathlib import Path
+
+from .languages import Installed
+from .preludes import READABLE
+from .toolchain.recipe import filled_text
+
+BUILD_SECONDS = 900.0
+UMASK = 0o022
+"""Where the server is root, the sandbox's user is another one."""
+
+
+@dataclass(frozen=True)
+class CompiledLibrary:
+    """The library of one toolchain; ``folder``: where it is, or will be."""
+
+    argv: tuple[str, ...]
+    variable: str
+    environment: dict[str, str]
+    folder: Path
+
+    @classmethod
+    def of(cls, found: Installed, parent: Path) -> CompiledLibrary | None:
+        """What a toolchain wants compiled, be it there or not; None if there is nothing to do."""
+        library = found.toolchain.library
+        program = shutil.which(library.argv[0]) if library is not None else None
+        if library is None or program is None:
+            return None
+        tool = Path(program).resolve()
+        if any(tool.parents[1].glob(library.ready)):
+            return None
+        own = found.toolchain.recipe.environment
+        facts = (str(tool), tool.stat().st_mtime_ns, tool.stat().st_size, library, own)
+        name = hashlib.sha256(repr(facts).encode()).hexdigest()[:16]
+        return cls(library.argv, library.variable, own, parent / name)
+
+    @property
+    def built(self) -> Path:
+        """What is there when all of it is."""
+        return self.folder
+
+    def applied(self, found: Installed) -> Installed:
+        """The toolchain with this library in its recipe, used as soon as it is there."""
+        environment = {**self.environment, f"READY_{self.variable}": str(self.folder)}
+        recipe = replace(found.toolchain.recipe, environment=environment)
+        return replace(found, toolchain=replace(found.toolchain, recipe=recipe))
+
+    async def build(self, log: Logger) -> None:
+        """Compile it, unless it is there; programs compile what they want of it meanwhile."""
+        if self.built.exists():
+            return
+        work = Path(await asyncio.to_thread(tempfile.mkdtemp, dir=self.folder.parent))
+        try:
+            if await self._compile(work, log):
+                made = work / "library"
+                made.chmod(READABLE)
+                with suppress(OSError):  # another server has been faster
+                    os.replace(made, self.folder)
+        finally:
+            await asyncio.to_thread(shutil.rmtree, work, ignore_errors=True)
+
+    async def _compile(self, work: Path, log: Logger) -> bool:
+        words = {"tmp": str(work)}
+        own = {name: filled_text(value, words) for name, value in self.environment.items()}
+        own[self.variable] = str(work / "library")
+        process = await asyncio.create_subprocess_exec(
+            *("nice", *self.argv),
+            env={"PATH": os.environ.get("PATH", os.defpath), "HOME": str(work), **own},
+            cwd=work,
+            umask=UMASK,
+            stdout=asyncio.subprocess.DEVNULL,
+            stderr=asyncio.subprocess.DEVNULL,
+            start_new_session=True,
+        )
+        try:
+            return await asyncio.wait_for(process.wait(), BUILD_SECONDS) == 0
+        except TimeoutError:
+            log.warning("%s could not be compiled in time.", " ".join(self.argv))
+            return False
+        finally:
+            if process.returncode is None:
+                os.killpg(process.pid, signal.SIGKILL)
+                await process.wait()

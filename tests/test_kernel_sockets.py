@@ -25,7 +25,7 @@ async def test_small_frames_are_sent_at_once(server: JupyterServer) -> None:
     try:
         url = f"{server.ws_url}{kernel}/channels?session_id={uuid4().hex}"
         line = await websocket_connect(HTTPRequest(url, headers=host.headers))
-        assert line.protocol is not None
+        assert line.protocol is not None and line.protocol.stream is not None
         here = line.protocol.stream.socket.getsockname()
         assert server.process is not None
         at_once = [

@@ -90,8 +90,12 @@ TSC: tuple[str, ...] = (
 )
 TSC += ("node", "--esModuleInterop", "--strict", "--skipLibCheck", "--noEmitOnError")
 TSC += ("--inlineSourceMap", "--inlineSources", "--pretty", "false", "--rootDir", ".")
+# The tool wants to write into its cache: it gets one of the room's own, of links to what is ready.
+# A cache that says when it was tidied last is not tidied, which would take the oldest away.
 GO_BUILD = (
-    'if [ -d "$READY_GOCACHE" ]; then export GOCACHE="$READY_GOCACHE"; fi; '
+    'if [ -d "$READY_GOCACHE" ] && [ ! -e "$GOCACHE/linked" ]; then '
+    'mkdir -p "$GOCACHE"; cp -asn "$READY_GOCACHE/." "$GOCACHE"; rm -f "$GOCACHE/trim.txt"; '
+    'date +%s | tee "$GOCACHE/trim.txt" >"$GOCACHE/linked"; fi; '
     'if [ -f go.mod ]; then exec go build -o "$0/main" .; fi; exec go build -o "$0/main" "$@"'
 )
 GO_ENVIRONMENT = {

@@ -157,29 +157,31 @@ async def test_a_library_is_compiled_once_for_all_rooms_and_no_room_can_change_i
     found = installed(LANGUAGES["go"])
     if found is None:
         pytest.skip("Go is not installed")
+    folder = tmp_path / "prepared"
+    folder.mkdir()
     library = Library(("go", "build", "container/heap"), "GOCACHE", "not/compiled")
     chain = dataclasses.replace(found.toolchain, library=library)
-    wanted = CompiledLibrary.of(dataclasses.replace(found, toolchain=chain), tmp_path)
+    wanted = CompiledLibrary.of(dataclasses.replace(found, toolchain=chain), folder)
     assert wanted is not None
     await asyncio.gather(wanted.build(LOG), wanted.build(LOG))
     made = os.stat(wanted.built).st_ctime_ns
     await wanted.build(LOG)
     assert os.stat(wanted.built).st_ctime_ns == made, "once"
-    assert [path.name for path in tmp_path.iterdir()] == [wanted.built.name], "nothing is left over"
+    assert [path.name for path in folder.iterdir()] == [wanted.built.name], "nothing is left over"
     before = {path: path.stat().st_mtime_ns for path in wanted.built.rglob("*")}
     code = (
         'package main\n\nimport "fmt"\nimport "os"\n\nfunc main() {\n'
         '\tcache := os.Getenv("READY_GOCACHE")\n\t_, err := os.ReadDir(cache)\n'
         '\tfmt.Println(err)\n\tfmt.Println(os.WriteFile(cache+"/00/x", nil, 0666))\n}\n'
     )
-    async with kernel_with(wanted.applied(found), visible=[tmp_path]) as kernel:
+    async with kernel_with(wanted.applied(found), visible=[folder]) as kernel:
         said = (await run(kernel, code)).text().splitlines()
     assert said[0] == "<nil>", "it is there"
     assert "read-only file system" in said[1] or "permission denied" in said[1]
     assert {path: path.stat().st_mtime_ns for path in wanted.built.rglob("*")} == before
     ready = dataclasses.replace(library, ready="bin/*")
     chain = dataclasses.replace(found.toolchain, library=ready)
-    assert CompiledLibrary.of(dataclasses.replace(found, toolchain=chain), tmp_path) is None
+    assert CompiledLibrary.of(dataclasses.replace(found, toolchain=chain), folder) is None
 
 
 def test_the_doctor_says_what_can_be_run() -> None:

@@ -115,7 +115,7 @@ class Nursery:
         with theirs:
             self._process = subprocess.Popen(
                 [sys.executable, "-m", __name__],
-                stdin=theirs,
+                stdin=theirs.fileno(),
                 cwd=Path(__file__).parents[2],
                 start_new_session=True,
             )

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from contextlib import suppress
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any, cast
@@ -31,20 +30,22 @@ from .access.guests import GuestSessionManager
 from .access.invites import InviteManager
 from .access.passwords import Passwords
 from .access.rate_limit import RateLimiter
+from .access.roles import Permission
 from .access.tokens import server_secret
-from .errors import Invalid
 from .execution import handlers as execution_handlers
 from .execution import language_handlers
 from .execution.files import FileLimits
 from .execution.kernelspecs import spec_folders
-from .execution.languages import file_in, toolchain_folders
+from .execution.languages import toolchain_folders
 from .execution.limits import LimitSettings
+from .execution.main_files import MainFiles
 from .execution.manager import RunManager
 from .execution.offer import LanguageOffer
 from .execution.pad_languages import PadLanguages
 from .execution.preludes import prepared_folder
 from .execution.room_files import RoomFiles
 from .execution.room_runs import RunRoom
+from .execution.run_rooms import run_room
 from .execution.sandbox import NOT_RUN, Sandbox, log_status
 from .handlers import NotFoundHandler
 from .kernel_sockets import prompt
@@ -54,9 +55,10 @@ from .openapi import Route, describe
 from .rooms import handlers as room_handlers
 from .rooms import pages, people_handlers
 from .rooms import websocket as lobby
+from .rooms.access import Access
 from .rooms.clock import RoomClock
 from .rooms.doors import DoorManager
-from .rooms.folders import RoomFolders, within
+from .rooms.folders import RoomFolders
 from .rooms.manager import RoomManager
 from .rooms.news import RoomNews
 from .rooms.people import PeopleManager
@@ -121,6 +123,7 @@ class CodepadApp(CodepadSettings):
     runs: RunManager
     languages: LanguageOffer
     pad_languages: PadLanguages
+    main_files: MainFiles
     when_started: Callable[[], Awaitable[None]] | None = None
 
     # -- what handlers ask -----------------------------------------------------------------------
@@ -147,20 +150,18 @@ class CodepadApp(CodepadSettings):
 
     def run_room(self, room: RoomRecord) -> RunRoom:
         """What the run manager needs to know of a room."""
-        pad_path = self.folders.current_path(room.pad_file_id, room.pad_path)
-        here = within(room.folder, [pad_path])
-        pad_names = {*here, *within(room.folder, [room.pad_path])}
-        with suppress(Invalid):  # a language that is offered no more
-            pad_names.add(self.languages.get(room.language).file_name)
-        return RunRoom(
-            room_id=room.id,
-            language=room.language,
-            pad_type=room.pad_type,
-            folder=self.folders.local_path(room.folder),
-            pad_names=frozenset(pad_names),
-            pad_file=file_in(room.language, *here),
-            open_files=lambda: within(room.folder, self.documents.open_paths()),
+        return run_room(
+            room,
+            folders=self.folders,
+            languages=self.languages,
+            reaches_files=self.runs.reaches_files,
+            open_paths=self.documents.open_paths,
         )
+
+    def warm_up(self, access: Access) -> None:
+        """Start the kernel of a room that somebody is in, if they may run code."""
+        may_run = Permission.RUN in access.permissions
+        self.runs.entered(self.run_room(access.room), may_run=may_run)
 
     def sandbox_model(self) -> dict[str, Any]:
         """What the host is told about the sandbox."""
@@ -259,6 +260,10 @@ class CodepadApp(CodepadSettings):
             folders=self.folders,
             pads=self.documents,
             end_kernel=self.runs.end_kernel,
+            start_kernel=self.warm_up,
+        )
+        self.main_files = MainFiles(
+            rooms=self.rooms, room_of=self.run_room, language_of=self.languages.get
         )
         self.started = asyncio.Event()
         self.rooms.room_ended = self._room_ended

@@ -156,6 +156,8 @@ async def test_inside_a_guest_reaches_their_own_room_only(server: JupyterServer)
         ("POST", f"rooms/{other['id']}/runs/{'x' * 12}/input", {"text": "x"}),
         ("GET", f"rooms/{other['id']}/runs/{'x' * 12}/output", None),
         ("POST", f"rooms/{other['id']}/kernel/restart", None),
+        ("GET", f"rooms/{other['id']}/main-file", None),
+        ("PUT", f"rooms/{other['id']}/main-file", {"main_file": None}),
         ("GET", f"rooms/{other['id']}/languages", None),
         ("POST", f"rooms/{other['id']}/language", {"language": "bash"}),
         ("POST", f"rooms/{other['id']}/leave", None),

@@ -10,7 +10,7 @@ from ..access.roles import Permission
 from ..handlers import CodepadHandler, RoomHandler, public, requires
 from ..rooms.access import Access
 from ..rooms.handlers import ROOM
-from ..rooms.models import Body
+from ..rooms.models import Body, RoomModel
 from .models import Run
 from .room_runs import RunAuthor, RunWish
 
@@ -33,18 +33,21 @@ def _stdin(text: str) -> str:
     return text
 
 
+FilePath = Annotated[str, Field(max_length=255), AfterValidator(_file_name)]
+
+
 class RunCreate(Body):
     """A wish to run a document; ``cell_id`` names the cell of a notebook.
 
     ``stdin``: all the input that the program gets, then its end; null: people answer what it asks.
-    ``main``: the file to run, by default the language's own. ``batch``: any text; runs with the
+    ``main``: the file to run, null: the room's main file. ``batch``: any text; runs with the
     same one that wait are not run any more once one of them did not succeed.
     """
 
     document: str = Field(default="pad", pattern="^pad$")
     cell_id: str | None = Field(default=None, max_length=64)
     stdin: Annotated[str, AfterValidator(_stdin)] | None = None
-    main: Annotated[str, Field(max_length=255), AfterValidator(_file_name)] | None = None
+    main: FilePath | None = None
     batch: str | None = Field(default=None, max_length=64)
 
 
@@ -55,6 +58,22 @@ class RunInput(Body):
     """
 
     text: str
+
+
+class MainFileChange(Body):
+    """A wish for another file that runs begin in."""
+
+    main_file: FilePath | None = Field(description="By its path in the folder; null: the pad's.")
+
+
+class MainFileModel(BaseModel):
+    """Which file runs begin in, and which they could."""
+
+    main_file: str | None = Field(description="As it was chosen; null: the pad's.")
+    files: list[str] = Field(
+        description="Programs in the room's folder by their paths, the pad's first; "
+        "empty where only the pad can be run."
+    )
 
 
 class KernelModel(BaseModel):
@@ -172,6 +191,26 @@ class RestartHandler(RoomHandler):
         self.answer(KernelModel(status="starting"), 202)
 
 
+class MainFileHandler(RoomHandler):
+    """``rooms/<id>/main-file``: which file of the room's folder is run."""
+
+    @requires(Permission.RUN, summary="Files that runs can begin in", answer=MainFileModel)
+    async def get(self, room_id: str) -> None:
+        files = await self.codepad.main_files.files(self.access)
+        self.answer(MainFileModel(main_file=self.access.room.main_file, files=files))
+
+    @requires(
+        Permission.RUN,
+        summary="Choose the file that runs begin in, for everybody",
+        body=MainFileChange,
+        answer=RoomModel,
+    )
+    async def put(self, room_id: str) -> None:
+        news, wish = self.codepad.news, self.body(MainFileChange)
+        access = await self.codepad.main_files.choose(self.access, wish.main_file)
+        self.answer(news.room_model(access, (await news.waiting(room_id))[room_id]))
+
+
 class HealthHandler(CodepadHandler):
     """``health``: for monitors."""
 
@@ -192,5 +231,6 @@ ROUTES = [
     (rf"api/rooms/{ROOM}/runs/{RUN}/input", InputHandler),
     (rf"api/rooms/{ROOM}/runs/{RUN}/output", OutputHandler),
     (rf"api/rooms/{ROOM}/kernel/restart", RestartHandler),
+    (rf"api/rooms/{ROOM}/main-file", MainFileHandler),
     (r"api/health", HealthHandler),
 ]

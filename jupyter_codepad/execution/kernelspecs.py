@@ -44,6 +44,7 @@ def spec_language(name: str, spec: KernelSpec) -> Language:
         indent=known.indent if known else 4,
         packages=(),
         kernel_name=name,
+        runs_files=False,
     )
 
 

@@ -48,7 +48,8 @@ class Language:
     ``editor_mode`` names the editor's grammar, ``comment`` what makes a line one, ``indent`` a
     number of spaces or a tab; ``packages``: what to install on Debian; ``toolchains``: the first
     that is there is used; none: it is run by ipykernel. ``kernel_name``: of the kernelspec that a
-    notebook in it names, empty where there are no notebooks.
+    notebook in it names, empty where there are no notebooks. ``runs_files``: whether a run can
+    begin in another file than the pad's.
     """
 
     id: str
@@ -60,6 +61,7 @@ class Language:
     packages: tuple[str, ...]
     toolchains: tuple[Toolchain, ...] = ()
     kernel_name: str = ""
+    runs_files: bool = True
 
     @property
     def notebook(self) -> bool:
@@ -71,6 +73,16 @@ class Language:
         """What a new pad begins with."""
         path = STARTERS / f"{self.id}.txt"
         return path.read_text(encoding="utf-8") if path.exists() else ""
+
+    @property
+    def suffixes(self) -> tuple[str, ...]:
+        """Endings of the files that a program can begin in."""
+        own = (Path(self.file_name).suffix,)
+        return own + (self.toolchains[0].recipe.sources if self.toolchains else ())
+
+    def begins_in(self, text: str) -> bool:
+        """Whether a program can begin in a file with this text."""
+        return not self.toolchains or self.toolchains[0].recipe.begins_in(text)
 
 
 C_MAIN = r"^\s*(?:signed\s+)?(?:int|void|auto)\s+main\s*\("
@@ -237,6 +249,7 @@ ROWS: tuple[Language, ...] = (
                     + ("-o", "{out}/main", "{main}"),
                     run=("{out}/main",),
                     suffixes=(".rs",),
+                    entry=r"^\s*(?:pub\s+)?(?:async\s+)?fn\s+main\s*\(",
                 ),
             ),
         ),

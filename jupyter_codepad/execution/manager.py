@@ -10,6 +10,7 @@ from ..errors import Conflict, Invalid, NotFound, TooMany, Unavailable
 from ..storage import Database
 from .downloads import output_text
 from .fair_queue import FairQueue, default_limit
+from .gateway import RemoteRung
 from .limits import LimitSettings
 from .models import Run, RunStatus
 from .records import RunRecords
@@ -110,6 +111,11 @@ class RunManager:
         """Whether code of rooms is run on this server."""
         return self.sandbox_status.available or self._allow_unsandboxed
 
+    @property
+    def reaches_files(self) -> bool:
+        """Whether code finds the files of its room: not on another machine."""
+        return self.sandbox_status.name != RemoteRung.name
+
     async def start(self) -> None:
         """Test the sandbox, and close the records of runs that an earlier process left open."""
         await self._sandbox.probe()
@@ -133,6 +139,7 @@ class RunManager:
         of a notebook, ``NotFound`` for an unknown cell, ``TooMany`` when the queue is full.
         """
         self._require_allowed()
+        wish = room.settled(wish)
         if (wish.cell_id is None) == (room.pad_type == "notebook"):
             raise Conflict("wrong_cell", "Name a cell to run in a notebook, and only there.")
         runs = await self._open(room)
@@ -150,7 +157,8 @@ class RunManager:
             if notebook is not None:
                 notebook.close()
             raise
-        job = Job(record, wish, source, runs.document.add(Run.of(record), by.color))
+        entry = runs.document.add(Run.of(record), by.color, wish.main)
+        job = Job(record, wish, source, entry)
         if notebook is not None and wish.cell_id is not None:
             job.notebook = notebook
             job.cell = CellOutputs(notebook.doc, notebook.cells, wish.cell_id)

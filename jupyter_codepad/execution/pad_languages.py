@@ -34,7 +34,8 @@ class PadLanguages:
 
     Responsible for: the file's new name, by which everybody's open pad goes on; the starter text of
     the new language where nobody has written anything, or wants what there is; the end of the
-    room's kernel (``end_kernel``), which speaks the old language.
+    room's kernel (``end_kernel``), which speaks the old language, and the start of another
+    (``start_kernel``, which does not wait for it).
     """
 
     def __init__(
@@ -45,12 +46,14 @@ class PadLanguages:
         folders: RoomFolders,
         pads: Pads,
         end_kernel: Callable[[str, str], Awaitable[None]],
+        start_kernel: Callable[[Access], None],
     ) -> None:
         self._offer = offer
         self._rooms = rooms
         self._folders = folders
         self._pads = pads
         self._end_kernel = end_kernel
+        self._start_kernel = start_kernel
         self._changing = asyncio.Lock()
 
     async def change(self, access: Access, language_id: str, *, starter: bool) -> Access:
@@ -68,9 +71,13 @@ class PadLanguages:
                 await self._change_notebook(room, language)
             else:
                 await self._change_file(room, language, starter=starter)
-            if room.language != language.id:
+            is_new = room.language != language.id
+            if is_new:
                 await self._end_kernel(room.id, CHANGED)
-            return await self._rooms.set_language(access, language.id, room.pad_path)
+            access = await self._rooms.set_language(access, language.id, room.pad_path)
+            if is_new:
+                self._start_kernel(access)
+            return access
 
     async def _change_notebook(self, room: RoomRecord, language: Language) -> None:
         if not language.notebook:

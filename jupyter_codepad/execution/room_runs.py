@@ -6,18 +6,21 @@ import asyncio
 import time
 from collections import deque
 from collections.abc import Callable, Collection
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from pathlib import Path
 from typing import Any, Protocol
 
 from pycrdt import Array, Doc, Map
 
+from ..errors import Conflict
 from ..storage.tables import RunRecord, utc_now
 from .files import FileSync
 from .kernels import RoomKernel
 from .questions import Questions
 from .run_document import CellOutputs, RunDocument, RunEntry
+
+ONLY_PAD = "In this room the pad is what runs; no other file can be chosen."
 
 
 class Notebook(Protocol):
@@ -63,8 +66,9 @@ class RunRoom:
     """What a run needs to know of its room.
 
     ``folder``: where its files are, None where the server cannot reach them; ``pad_names``: those
-    that runs write from the shared document; ``pad_file``: the one that the pad's text is in now;
-    ``open_files``: says which of them people have open.
+    that runs write from the shared document; ``pad_file``: the one that the pad's text is in now,
+    None for a notebook; ``runs_files``: whether others can be run, too; ``main_file``: the one that
+    the room has chosen, None: the pad's; ``open_files``: says which of them people have open.
     """
 
     room_id: str
@@ -73,7 +77,21 @@ class RunRoom:
     folder: Path | None
     pad_names: frozenset[str] = frozenset()
     pad_file: str | None = None
+    runs_files: bool = False
+    main_file: str | None = None
     open_files: Callable[[], Collection[str]] = frozenset
+
+    def settled(self, wish: RunWish) -> RunWish:
+        """The wish with the file that is run: the one it names, else the room's; None: the pad's.
+
+        Raises ``Conflict`` where it names one and only the pad can be run.
+        """
+        if not self.runs_files:
+            if wish.main is not None:
+                raise Conflict("no_main_file", ONLY_PAD)
+            return wish
+        main = wish.main or self.main_file
+        return replace(wish, main=None if main == self.pad_file else main)
 
 
 @dataclass(frozen=True)
@@ -90,7 +108,7 @@ class RunWish:
     """What somebody wants to be run.
 
     ``cell_id``: the cell of a notebook; ``stdin``: all the input there is, None: people are asked;
-    ``main``: the file to run, None: the language's own; ``batch``: runs with the same one are not
+    ``main``: the file to run, None: the room's; ``batch``: runs with the same one are not
     run any more once one of them has failed.
     """
 

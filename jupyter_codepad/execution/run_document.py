@@ -193,11 +193,16 @@ class RunDocument:
             self._kernel["status"] = status
             self._kernel["message"] = message
 
-    def add(self, run: Run, color: str) -> RunEntry:
-        """Add a run; the oldest that are over go when there are too many, or too much output."""
+    def add(self, run: Run, color: str, main: str | None = None) -> RunEntry:
+        """Add a run; the oldest that are over go when there are too many, or too much output.
+
+        ``main``: the file that is run, None: the pad.
+        """
         values = {
             **run.model_dump(mode="json"),
             "color": color,
+            "main": main,
+            "compiling": False,
             "truncated": False,
             "input": None,
             "answered_by": None,

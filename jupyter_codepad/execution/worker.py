@@ -206,7 +206,7 @@ class RunWorker:
         )
         watching = self._tasks.add(watch.watch())
         job.running = True
-        talk = Conversation(collector, questions)
+        talk = Conversation(collector, questions, job.entry)
         try:
             wish, file = job.wish, runs.room.pad_file
             reply = await kernel.execute(

@@ -248,7 +248,18 @@ class RoomManager:
             if room.language != language:
                 kind = ActivityKind.ROOM_CHANGED
                 self._audit.note(tx, room.id, kind, actor=access.actor, language=language)
+                room.main_file = None
             room.language, room.pad_path = language, pad_path
+        await self._news.apply(room.id, what=(News.ROOM,))
+        return Access(room, access.participant)
+
+    async def set_main_file(self, access: Access, main_file: str | None) -> Access:
+        """Note which file of a room's folder is run, None: the pad's; tell everybody."""
+        async with self._db.transaction() as tx:
+            room = await tx.get(RoomRecord, access.room.id)
+            if room is None:
+                raise no_room()
+            room.main_file = main_file
         await self._news.apply(room.id, what=(News.ROOM,))
         return Access(room, access.participant)
 

@@ -170,6 +170,9 @@ class RoomModel(BaseModel):
     language: str
     pad_type: PadType
     pad_path: str | None = Field(description="Path below the Jupyter root; only for Jupyter users.")
+    main_file: str | None = Field(
+        description="The file that is run, by its path in the room's folder; null: the pad's."
+    )
     state: RoomState
     created_at: Moment
     expires_at: Moment

@@ -312,6 +312,7 @@ class RoomNews:
             language=room.language,
             pad_type=cast(PadType, room.pad_type),
             pad_path=path,
+            main_file=room.main_file,
             state=state_of(room),
             created_at=room.created_at,
             expires_at=room.expires_at,

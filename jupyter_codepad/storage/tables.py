@@ -46,7 +46,8 @@ class RoomRecord(Base):
     """A room; ``closed_at`` set means closed, ``expires_at`` in the past means expired.
 
     ``prepared``: not open yet, until ``opens_at`` if that is set. ``restrictions``: the permissions
-    that are switched off, by role.
+    that are switched off, by role. ``main_file``: the file of the folder that is run, by its path
+    in it; None: the pad's.
     """
 
     __tablename__ = "rooms"
@@ -67,6 +68,7 @@ class RoomRecord(Base):
     locked: Mapped[bool] = mapped_column(default=False)
     lobby: Mapped[bool] = mapped_column(default=False)
     restrictions: Mapped[dict[str, Any]] = mapped_column(default=dict)
+    main_file: Mapped[str | None] = mapped_column(Text)
 
 
 class InviteRecord(Base):

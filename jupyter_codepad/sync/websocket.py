@@ -78,8 +78,7 @@ class RoomClient(SyncClient):
         if self.document is None:  # the line was lost meanwhile
             return
         if self._pad is not None:
-            may_run = Permission.RUN in access.permissions
-            codepad.runs.entered(codepad.run_room(access.room), may_run=may_run)
+            codepad.warm_up(access)
         codepad.news.presence.connect(self._room_id, self.author, self)
         # What was changed while the document was opened is not missed: it is looked up once more.
         if self.tells_news:

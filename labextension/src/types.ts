@@ -56,6 +56,8 @@ export interface IRoom {
   pad_type: PadType;
   /** Path below the Jupyter root; null for guests. */
   pad_path: string | null;
+  /** The file that is run, by its path in the room's folder; null: the pad's. */
+  main_file: string | null;
   state: RoomState;
   created_at: string;
   expires_at: string;

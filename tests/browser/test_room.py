@@ -168,8 +168,18 @@ async def test_output_streams_to_everybody_and_stop_interrupts(
     await ada.page.reload()
     await ready(ada.page)
     await expect(ada.page.get_by_test_id("output")).to_contain_text("tick 3")
+    await expect(ada.page.get_by_test_id("main-file")).to_have_count(0)
+    server.pad_file(room).with_name("solve.py").write_text("print('sol' + 'ved')")
     late = await join(chromium, server, code, "Late")
     await expect(late.page.get_by_test_id("output")).to_contain_text("tick 3")
+    await late.page.get_by_test_id("main-file").select_option("solve.py")
+    await expect(bob.page.get_by_test_id("toast")).to_have_text("Run starts solve.py now.")
+    await expect(ada.page.get_by_test_id("main-file")).to_have_value("solve.py")
+    await bob.page.get_by_test_id("run").click()
+    second = ada.page.get_by_test_id("run-entry").nth(1)
+    await expect(second).to_contain_text("solved", timeout=20_000)
+    await expect(second).to_contain_text("solve.py")
+    assert await violations(late.page) == []
     for window in (ada, bob, late):
         assert window.problems == []
         await window.context.close()

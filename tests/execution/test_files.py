@@ -470,16 +470,16 @@ async def test_a_rooms_files_are_there_in_a_run_and_what_it_writes_is_there_afte
 ) -> None:
     at = await desk(server)
     folder = server.pad_file(at.room).parent
-    assert text_of(await at.run("import os\nprint(os.listdir())")) == "[]\n"
+    assert text_of(await at.run("import os\nprint(os.listdir())")) == "['main.py']\n"
     (folder / "helper.py").write_text("words = 'from the folder'\n")
     (folder / "link").symlink_to("/etc/hostname")
     run = await at.run(
-        "import os, helper\nprint(helper.words, os.listdir())\n"
+        "import os, helper\nprint(helper.words, sorted(os.listdir()))\n"
         "open('out.csv', 'w').write('1,2')\nopen('main.py', 'w').write('not the pad')\n"
         "os.symlink('/etc/passwd', 'passwd.txt')\nos.mkfifo('pipe')\n"
         "open('.hidden', 'w').write('x')\nopen('<b>.txt', 'w').write('x')"
     )
-    assert text_of(run) == "from the folder ['helper.py']\n"
+    assert text_of(run) == "from the folder ['helper.py', 'main.py']\n"
     assert run["files"] == "wrote: <b>.txt, out.csv"
     assert (folder / "out.csv").read_text() == "1,2"
     names = sorted(path.name for path in folder.iterdir())

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
 import pytest
-from pycrdt import Map
+from pycrdt import Array, Map
 
 from jupyter_codepad.execution.languages import LANGUAGES
 from tests.execution.test_limits import server_with
@@ -173,3 +174,34 @@ async def test_what_is_missing_is_said_and_offered_kernels_run(
         run = await ada.api("POST", f"rooms/{room['id']}/runs", {"document": "pad"})
         ended = await shown.end_of(run.json()["id"])
         assert ended["status"] == "ok" and text_of(ended).startswith("42"), ended
+        wish = {"document": "pad", "main": "main.py"}
+        answer = await ada.api("POST", f"rooms/{room['id']}/runs", wish)
+        assert answer.json()["code"] == "no_main_file", "such a kernel runs what it is sent"
+        await a_notebook_goes_on_in_another_kernel(server)
+
+
+async def a_notebook_goes_on_in_another_kernel(server: JupyterServer) -> None:
+    room = await server.room(pad_type="notebook", starter_text="x = 6 * 7\nprint(x)")
+    ada = await server.guest(room["id"])
+    pad, shown = await ada.document().connect(), await screen(ada, room["id"])
+    cell = str(pad.ydoc.get("cells", type=Array)[0]["id"])
+    run = {"document": "pad", "cell_id": cell}
+    answer = await ada.api("POST", f"rooms/{room['id']}/runs", run)
+    await shown.end_of(answer.json()["id"])
+    answer = await change(ada, room["id"], "kernel:python3")
+    assert answer.json()["language"] == "kernel:python3" and answer.json()["pad_type"] == "notebook"
+    assert shown.kernel["status"] == "off"
+    cells = pad.ydoc.get("cells", type=Array)
+    await until(lambda: cells[0]["execution_count"] == 1, "the cell as it was")
+    assert str(cells[0]["source"]) == "x = 6 * 7\nprint(x)" and len(cells[0]["outputs"]) == 1
+    source = cells[0]["source"]
+    source += "\nprint('again')"
+    await until(lambda: pad.durable, "the cell on the server")
+    answer = await ada.api("POST", f"rooms/{room['id']}/runs", run)
+    assert (await shown.end_of(answer.json()["id"]))["status"] == "ok"
+    file = server.pad_file(room)
+    await until(lambda: "again" in file.read_text(), "the file")
+    metadata = json.loads(file.read_text())["metadata"]
+    assert metadata["kernelspec"]["name"] == "python3"
+    assert metadata["kernelspec"]["display_name"] == "Python 3 (ipykernel)"
+    assert metadata["language_info"] == {"name": "python"}

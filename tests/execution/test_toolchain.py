@@ -8,19 +8,27 @@ import json
 import os
 import subprocess
 import sys
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
+from pycrdt import Array, Doc
 
 from jupyter_codepad.errors import Unavailable
 from jupyter_codepad.execution import kernelspecs
+from jupyter_codepad.execution.conversation import COMPILING, Conversation
 from jupyter_codepad.execution.helpers.run_sql import statements, table
 from jupyter_codepad.execution.installed import find_program, is_installation, rustup_program
+from jupyter_codepad.execution.kernels import Message
 from jupyter_codepad.execution.language_table import Library
 from jupyter_codepad.execution.languages import LANGUAGES, installed
 from jupyter_codepad.execution.libraries import CompiledLibrary
+from jupyter_codepad.execution.models import Run
+from jupyter_codepad.execution.outputs import OutputCollector
 from jupyter_codepad.execution.preludes import Prelude
+from jupyter_codepad.execution.questions import Questions
+from jupyter_codepad.execution.run_document import RunDocument
 from jupyter_codepad.execution.toolchain.building import NotBuilt, entry_class, program_files
 from jupyter_codepad.execution.toolchain.recipe import Recipe
 from tests.execution.test_languages import LOG, kernel_with, run
@@ -182,6 +190,35 @@ async def test_a_library_is_compiled_once_for_all_rooms_and_no_room_can_change_i
     ready = dataclasses.replace(library, ready="bin/*")
     chain = dataclasses.replace(found.toolchain, library=ready)
     assert CompiledLibrary.of(dataclasses.replace(found, toolchain=chain), folder) is None
+
+
+async def test_compiling_that_takes_a_while_is_told_once() -> None:
+    found = installed(LANGUAGES["bash"])
+    assert found is not None
+    slow = dataclasses.replace(found.toolchain.recipe, compile=("sleep", "0.9"))
+    chain = dataclasses.replace(found.toolchain, recipe=slow)
+    heard: list[Message] = []
+    async with kernel_with(dataclasses.replace(found, toolchain=chain)) as kernel:
+        await kernel.execute("echo compiled", heard.append)
+        told = [m for m in heard if m["msg_type"] in {COMPILING, "stream"}]
+        assert [m["content"].get("compiling") for m in told] == [True, False, None]
+        now = datetime.now(UTC)
+        fields: dict[str, Any] = dict.fromkeys(Run.model_fields)
+        fields |= dict.fromkeys(("id", "document", "participant_id", "participant_name"), "x")
+        run = Run.model_validate({**fields, "status": "running", "queued_at": now, "message": ""})
+        entry = RunDocument(Doc(), keep=1, keep_bytes=1000).add(run, "#000")
+        collector = OutputCollector(entry, limit_bytes=1000, on_truncated=lambda: None)
+        talk = Conversation(collector, Questions(entry, collector, kernel, None), entry)
+    changes: list[Any] = []
+    entry.doc.observe(changes.append)
+    shown = entry.doc.get("runs", type=Array)[0]
+    for compiling in (False, "x", 1, True):
+        talk.hear({"msg_type": COMPILING, "content": {"compiling": compiling}})
+    assert shown["compiling"] == 1
+    for number in range(100):
+        talk.hear({"msg_type": COMPILING, "content": {"compiling": number % 2 == 1}})
+    assert shown["compiling"] == 0
+    assert len(changes) == 2, "code could send them without end"
 
 
 def test_the_doctor_says_what_can_be_run() -> None:

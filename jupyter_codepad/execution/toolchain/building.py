@@ -13,13 +13,14 @@ from collections.abc import Callable
 from pathlib import Path
 
 from .processes import end_everything, spawn
-from .recipe import Recipe, filled_text
+from .recipe import CLASS_MAIN, Recipe, filled_text
 
 KEPT_BUILDS = 4
 FILES_LIMIT = 500
 BYTES_LIMIT = 32 * 1024 * 1024
 MESSAGES_LIMIT = 100_000
 LOOK_SECONDS = 0.005
+A_WHILE_SECONDS = 0.7
 MESSAGES = "messages"
 
 
@@ -31,16 +32,24 @@ class Builder:
     """Builds what is in the current folder, with a recipe.
 
     ``tools``: the folder of the kernel's own files; ``cache``: where builds are kept;
-    ``interrupted``: whether somebody wants it to end.
+    ``interrupted``: whether somebody wants it to end; ``told``: called with true when compiling
+    takes a while, then with false at its end.
     """
 
     def __init__(
-        self, recipe: Recipe, *, tools: Path, cache: Path, interrupted: Callable[[], bool]
+        self,
+        recipe: Recipe,
+        *,
+        tools: Path,
+        cache: Path,
+        interrupted: Callable[[], bool],
+        told: Callable[[bool], None],
     ) -> None:
         self._recipe = recipe
         self._tools = tools
         self._cache = cache
         self._interrupted = interrupted
+        self._told = told
 
     def build(self, main: str, say: Callable[[str], None]) -> list[str]:
         """How to start what begins in the file ``main``; ``say`` gets the compiler's words.
@@ -114,11 +123,15 @@ class Builder:
                 )
             except OSError as error:
                 raise NotBuilt(f"{argv[0]} cannot be started: {error.strerror}") from error
-            deadline = time.monotonic() + self._recipe.compile_seconds
+            started, is_told = time.monotonic(), False
             while (status := process.poll()) is None:
                 if self._interrupted():
                     break
-                if time.monotonic() > deadline:
+                took = time.monotonic() - started
+                if took > A_WHILE_SECONDS and not is_told:
+                    is_told = True
+                    self._told(True)
+                if took > self._recipe.compile_seconds:
                     process.signal(signal.SIGKILL)
                     end_everything()
                     limit = f"{self._recipe.compile_seconds:g} s"
@@ -126,6 +139,8 @@ class Builder:
                 time.sleep(LOOK_SECONDS)
             process.signal(signal.SIGKILL)
             end_everything()
+            if is_told:
+                self._told(False)
             file.seek(0)
             return (1 if status is None else status), file.read(MESSAGES_LIMIT)
 
@@ -181,7 +196,7 @@ def entry_class(source: str, stem: str) -> str:
     package = re.search(r"^\s*package\s+([\w.]+)\s*;", source, re.MULTILINE)
     kinds = r"\b(?:class|record|enum|interface)\s+(\w+)"
     names = re.findall(kinds, source)
-    begin = re.search(r"\bstatic\s+(?:final\s+)?void\s+main\b", source)
+    begin = re.search(CLASS_MAIN, source)
     above = re.findall(kinds, source[: begin.start()]) if begin else []
     name = stem if stem in names else (above or names or [stem])[-1]
     return f"{package[1]}.{name}" if package else name

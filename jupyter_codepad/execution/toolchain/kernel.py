@@ -79,6 +79,7 @@ class ToolchainKernel(Kernel):
             tools=tools,
             cache=cache,
             interrupted=lambda: self._interrupts.count > 0,
+            told=lambda compiling: self._tell("codepad_compiling", {"compiling": compiling}),
         )
         self._earlier: Any = signal.SIG_IGN
 

@@ -10,6 +10,9 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
+CLASS_MAIN = r"\bstatic\s+(?:final\s+)?void\s+main\b"
+"""Where a program begins that is a class, as in Java."""
+
 
 @dataclass(frozen=True)
 class Recipe:
@@ -66,6 +69,11 @@ class Recipe:
             else:
                 made.append(filled_text(part, words))
         return made
+
+    def begins_in(self, text: str) -> bool:
+        """Whether a program can begin in a file with this text."""
+        pattern = CLASS_MAIN if self.class_entry else self.entry
+        return not pattern or re.search(pattern, text, re.MULTILINE) is not None
 
     def _prelude(self, sources: list[str]) -> list[str]:
         if not self.prelude_file or not os.path.exists(self.prelude_file):

@@ -4,7 +4,7 @@ import { flushSync } from 'react-dom';
 import type * as Y from 'yjs';
 import type { IRunEntry, RunsModel } from '../execution/model';
 import { AskedNews, useTypedAt } from '../execution/stdin';
-import { type IRunRights, RunControls } from '../execution/view';
+import { type IRunRights, RunControls, RunNews } from '../execution/view';
 import type { FollowModel } from '../people/follow';
 import { Modal } from '../popover';
 import { useSignal } from '../react';
@@ -261,6 +261,7 @@ export default function NotebookView(props: INotebookProps): JSX.Element {
           </p>
         )}
       </div>
+      <RunNews model={runs} />
       <AskedNews model={runs} />
       {help && <KeysHelp onClose={() => setHelp(false)} />}
     </>

@@ -17,9 +17,13 @@ export type Output =
 export interface IRunEntry {
   id: string;
   cellId: string | null;
+  /** The file that is run; empty: the pad. */
+  main: string;
   name: string;
   color: string;
   status: RunStatus;
+  /** Whether it is compiled now, and has been for a while. */
+  compiling: boolean;
   durationMs: number | null;
   queuedAt: string | null;
   startedAt: string | null;
@@ -120,9 +124,9 @@ export class RunsModel {
     return this.runs.find(run => !isOver(run.status)) ?? null;
   }
 
-  /** Whether a request is on its way. */
+  /** Whether a wish to run something is on its way. */
   get asking(): boolean {
-    return this._asked.size > 0;
+    return [...this._asked].some(what => what.startsWith('run'));
   }
 
   get changed(): ISignal<this, void> {
@@ -134,9 +138,12 @@ export class RunsModel {
     return this._failed;
   }
 
-  /** Ask for a run of the pad, or of a cell of it. */
-  async run(cellId?: string, wish: IRunWish = {}): Promise<void> {
-    await this._ask(`run ${cellId ?? ''}`, () => this._request(cellId, wish));
+  /** Ask for a run of the pad, or of a cell of it, when what it waits for is done. */
+  async run(cellId?: string, wish: IRunWish = {}, before: () => Promise<void> = () => Promise.resolve()): Promise<void> {
+    await this._ask(`run ${cellId ?? ''}`, async () => {
+      await before();
+      await this._request(cellId, wish);
+    });
   }
 
   /** Run cells in their order; those after one that fails are not run. */
@@ -315,9 +322,11 @@ function readEntry(map: Y.Map<unknown>): IRunEntry {
   return {
     id: String(map.get('id')),
     cellId: (map.get('cell_id') as string | null | undefined) ?? null,
+    main: String(map.get('main') ?? ''),
     name: String(map.get('participant_name') ?? ''),
     color: String(map.get('color') ?? ''),
     status: (map.get('status') as RunStatus | undefined) ?? 'queued',
+    compiling: map.get('compiling') === true,
     durationMs: (map.get('duration_ms') as number | null | undefined) ?? null,
     queuedAt: (map.get('queued_at') as string | null | undefined) ?? null,
     startedAt: (map.get('started_at') as string | null | undefined) ?? null,

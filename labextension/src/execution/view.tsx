@@ -53,17 +53,18 @@ export function RunControls(props: { model: RunsModel; rights: IRunRights; onRun
   const { model, rights } = props;
   useSignal(model.changed);
   const running = model.current !== null;
-  const off = !rights.mayRun || rights.unavailable !== null || model.asking;
+  const off = !rights.mayRun || rights.unavailable !== null;
   const why = rights.unavailable ?? (rights.mayRun ? '' : (rights.paused ?? 'You are watching: you cannot run code.'));
   return (
     <div className="cp-controls" role="group" aria-label="Run">
       {props.onRun && (
-        <button className="cp-button cp-primary" data-testid="run" disabled={off} title={why || 'Run (Shift+Enter)'} onClick={props.onRun}>
+        <button className="cp-button cp-primary" data-testid="run" disabled={off} aria-busy={model.asking} title={why || 'Run (Shift+Enter)'} onClick={props.onRun}>
           <Icon path="M6 4v16l14-8z" /> Run
         </button>
       )}
       {props.children}
-      <button className="cp-button" data-testid="stop" disabled={off || !running} title={why || 'Interrupt the code'} onClick={() => void model.stop()}>
+      {/* Not disabled when there is nothing to stop: who has pressed it would lose their place. */}
+      <button className="cp-button" data-testid="stop" disabled={off} aria-disabled={!running} title={why || 'Interrupt the code'} onClick={() => void model.stop()}>
         <Icon path="M6 6h12v12H6z" /> Stop
       </button>
       <button className="cp-button" data-testid="restart" disabled={off} title={why || 'Start afresh: all variables are forgotten'} onClick={() => void model.restart()}>
@@ -103,6 +104,9 @@ function RunTime(props: { run: IRunEntry }): JSX.Element {
 export function statusWords(run: IRunEntry, me: string | null = null): string {
   if (run.status === 'running' && run.input) {
     return 'waits for input';
+  }
+  if (run.status === 'running' && run.compiling) {
+    return 'compiling…';
   }
   if (run.status === 'queued' && run.position > 0) {
     return `waiting: ${run.position} before ${me !== null && me === run.participantId ? 'you' : 'it'}`;
@@ -151,6 +155,7 @@ const RunEntryView = memo(function RunEntryView(props: IRunPartProps): JSX.Eleme
       <header className="cp-run-head">
         <span className="cp-dot" style={{ backgroundColor: run.color }} aria-hidden="true" />
         <span className="cp-run-name">{run.name}</span>
+        {run.main && <span className="cp-muted cp-run-main">{run.main}</span>}
         <span className={`cp-run-status cp-run-${run.status}`}>{statusWords(run, rights.me)}</span>
         {run.answeredBy && <span className="cp-muted cp-run-answered" data-testid="answered-by">{`answered by ${run.answeredBy}`}</span>}
         <RunTime run={run} />
@@ -187,19 +192,12 @@ export function RunsView(props: { model: RunsModel; rights: IRunRights; notebook
   const list = useRef<HTMLDivElement>(null);
   const typedAt = useTypedAt();
   const [pinned, setPinned] = useState(true);
-  const [said, setSaid] = useState('');
-  const last = runs[runs.length - 1];
 
   useEffect(() => {
     if (pinned && list.current) {
       list.current.scrollTop = list.current.scrollHeight;
     }
   });
-  useEffect(() => {
-    if (last && isOver(last.status)) {
-      setSaid(`Run by ${last.name}: ${STATUS_WORDS[last.status]}.`);
-    }
-  }, [last?.id, last?.status]);
 
   return (
     <section className="cp-output" data-testid="output" aria-label="Output">
@@ -232,10 +230,34 @@ export function RunsView(props: { model: RunsModel; rights: IRunRights; notebook
         ))}
       </div>
       <KernelLine model={model} />
-      <div className="cp-visually-hidden" aria-live="polite">
-        {said}
-      </div>
+      <RunNews model={model} />
       <AskedNews model={model} />
     </section>
+  );
+}
+
+/** How runs have ended, for those who do not see it: those that failed, and the last of several. */
+export function RunNews(props: { model: RunsModel }): JSX.Element {
+  const { model } = props;
+  const { provider } = model;
+  useSignal(model.changed);
+  useSignal(provider.syncedOnce);
+  const told = useRef<ReadonlySet<string> | null>(null);
+  const [said, setSaid] = useState({ count: 0, words: '' });
+  useEffect(() => {
+    const over = model.runs.filter(run => isOver(run.status));
+    const before = told.current;
+    told.current = provider.everSynced ? new Set(over.map(run => run.id)) : null;
+    const fresh = before ? over.filter(run => !before.has(run.id) && (run.status !== 'ok' || model.current === null)) : [];
+    if (fresh.length > 0) {
+      const words = fresh.map(run => `Run by ${run.name}: ${STATUS_WORDS[run.status]}.${run.message ? ` ${run.message}` : ''}`).join(' ');
+      setSaid({ count: said.count + 1, words });
+    }
+  });
+  return (
+    <div className="cp-visually-hidden" aria-live="polite" data-testid="run-news">
+      {/* Another element each time, or the same words would not be read again. */}
+      <span key={said.count}>{said.words}</span>
+    </div>
   );
 }

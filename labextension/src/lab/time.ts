@@ -1,6 +1,6 @@
 /** Tells the host in JupyterLab that a room with people in it is about to end. */
 import { Notification } from '@jupyterlab/apputils';
-import { hoursUntil } from '../rooms/controls';
+import { hoursUntil } from '../rooms/control';
 import type { RoomsModel } from '../rooms/model';
 
 const WARN_MINUTES = [10, 1];

@@ -17,8 +17,10 @@ export function LanguageMenu(props: { model: PageModel }): JSX.Element {
   const button = useRef<HTMLButtonElement>(null);
   const list = useId();
   const name = languages.nameOf(room.language);
-  // A notebook's cells are in the language of its kernel.
-  if (!model.may('edit') || room.pad_type === 'notebook') {
+  const notebook = room.pad_type === 'notebook';
+  const offered = languages.offered(room.pad_type);
+  // Most servers have one kernel for notebooks: there is nothing to choose then.
+  if (!model.may('edit') || (notebook && (offered?.length ?? 0) < 2)) {
     return (
       <span className="cp-tag cp-language" data-testid="language" title="The room’s language">
         {name}
@@ -37,7 +39,7 @@ export function LanguageMenu(props: { model: PageModel }): JSX.Element {
     if (languages.isOwnText(model.padText(), room)) {
       setWanted(language);
     } else {
-      void languages.change(language.id, true);
+      void languages.change(language.id, !notebook);
     }
   };
   return (
@@ -64,8 +66,8 @@ export function LanguageMenu(props: { model: PageModel }): JSX.Element {
       </button>
       {menu.open && (
         <div className="cp-popover cp-language-list">
-          {languages.languages ? (
-            <LanguageList id={list} languages={languages.languages} current={room.language} onChoose={choose} onLeave={close} />
+          {offered ? (
+            <LanguageList id={list} languages={offered} current={room.language} onChoose={choose} onLeave={close} />
           ) : (
             <p className="cp-empty" role="status">
               Loading…
@@ -73,7 +75,7 @@ export function LanguageMenu(props: { model: PageModel }): JSX.Element {
           )}
         </div>
       )}
-      {wanted && <Confirm wanted={wanted} name={name} onClose={() => setWanted(null)} onChoose={starter => void languages.change(wanted.id, starter)} />}
+      {wanted && <Confirm wanted={wanted} name={name} notebook={notebook} onClose={() => setWanted(null)} onChoose={starter => void languages.change(wanted.id, starter)} />}
     </div>
   );
 }
@@ -148,22 +150,28 @@ export function LanguageList(props: {
   );
 }
 
-function Confirm(props: { wanted: ILanguage; name: string; onClose: () => void; onChoose: (starter: boolean) => void }): JSX.Element {
-  const { wanted } = props;
+function Confirm(props: { wanted: ILanguage; name: string; notebook: boolean; onClose: () => void; onChoose: (starter: boolean) => void }): JSX.Element {
+  const { wanted, notebook } = props;
   const choose = (starter: boolean) => () => {
     props.onClose();
     props.onChoose(starter);
   };
   return (
     <Modal title={`Change from ${props.name} to ${wanted.name}`} testid="language-dialog" onClose={props.onClose}>
-      <p className="cp-tight">There is a text in the pad. It changes for everybody in the room, and the program starts afresh.</p>
+      <p className="cp-tight">
+        {notebook
+          ? 'The cells keep their text and their output. The language changes for everybody in the room, and the kernel starts afresh: all variables are forgotten.'
+          : 'There is a text in the pad. It changes for everybody in the room, and the program starts afresh.'}
+      </p>
       <div className="cp-form-row cp-dialog-choices">
         <button className="cp-button cp-primary" data-testid="language-keep" onClick={choose(false)}>
-          Keep the text
+          {notebook ? `Change to ${wanted.name}` : 'Keep the text'}
         </button>
-        <button className="cp-button" data-testid="language-starter" onClick={choose(true)}>
-          {`Replace it by the starter of ${wanted.name}`}
-        </button>
+        {!notebook && (
+          <button className="cp-button" data-testid="language-starter" onClick={choose(true)}>
+            {`Replace it by the starter of ${wanted.name}`}
+          </button>
+        )}
         <button className="cp-button" data-testid="language-cancel" onClick={props.onClose}>
           Cancel
         </button>

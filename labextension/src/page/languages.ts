@@ -2,7 +2,7 @@
 import { Signal, type ISignal } from '@lumino/signaling';
 import { type Api, wordsOf } from '../api';
 import { type IEditorLanguage, usual } from '../editor/languages';
-import type { ILanguage, IRoom } from '../types';
+import type { ILanguage, IRoom, PadType } from '../types';
 
 export class LanguagesModel {
   private _languages: ILanguage[] | null = null;
@@ -19,6 +19,11 @@ export class LanguagesModel {
   /** All languages, or null until they are known. */
   get languages(): ILanguage[] | null {
     return this._languages;
+  }
+
+  /** Those that a pad of a kind can be in, or null until they are known. */
+  offered(kind: PadType): ILanguage[] | null {
+    return kind === 'notebook' ? (this._languages?.filter(one => one.notebook) ?? null) : this._languages;
   }
 
   get changed(): ISignal<this, void> {

@@ -12,6 +12,7 @@ import type { IRoomEvent, Provider, SyncStatus } from '../sync/provider';
 import type { IInvite, IPageConfig, IRoom, Permission, Role } from '../types';
 import { readInvite, takeInvite } from './invite';
 import { LanguagesModel } from './languages';
+import { MainFileModel } from './main_file';
 import { ThemeModel } from './theme';
 
 const TELL_LATENCY_MS = 30_000;
@@ -34,6 +35,7 @@ export class PageModel {
   readonly follow: FollowModel;
   readonly conflict: ConflictModel;
   readonly languages: LanguagesModel;
+  readonly mainFile: MainFileModel;
   readonly theme = new ThemeModel();
   /** What the next run's program reads, if anything; kept as long as the page. */
   private _stdin = '';
@@ -70,6 +72,9 @@ export class PageModel {
     pad.syncedOnce.connect(() => void this.languages.load());
     this.runs = new RunsModel(runs, this.api, config.roomId, config.baseUrl);
     this.runs.failed.connect((_, words) => this.tell(words));
+    this.mainFile = new MainFileModel(this.api, config.roomId, () => this._room);
+    this.mainFile.failed.connect((_, words) => this.tell(words));
+    pad.syncedOnce.connect(() => void this.mainFile.load());
     pad.statusChanged.connect(() => {
       if (pad.end?.code === NOT_IN_YET) {
         location.reload(); // the server shows the lobby now
@@ -152,8 +157,7 @@ export class PageModel {
 
   /** Run what this person sees: the server has it before it is asked to run it. */
   async run(): Promise<void> {
-    await this._saved(RUN_WAITS_MS);
-    await this.runs.run(undefined, this._stdin ? { stdin: this._stdin } : {});
+    await this.runs.run(undefined, this._stdin ? { stdin: this._stdin } : {}, () => this._saved(RUN_WAITS_MS));
   }
 
   /** Run cells one after the other; what comes after one that fails is not run. */
@@ -279,11 +283,17 @@ export class PageModel {
     } else if (event.type === 'conflict') {
       this._lookForConflict();
     } else if (event.type === 'room') {
-      const { language } = this._room;
+      const { language, main_file: mainFile } = this._room;
+      const couldRun = this.may('run');
       this._room = event['room'] as IRoom;
       this.control.learnClock(this._room);
       if (this._room.language !== language) {
         this.tell(`The language of the room is ${this.languages.nameOf(this._room.language)} now.`);
+        void this.mainFile.load();
+      } else if (this._room.main_file !== mainFile) {
+        void this.mainFile.load().then(() => this.tell(`Run starts ${this.mainFile.current || 'the pad'} now.`));
+      } else if (!couldRun) {
+        void this.mainFile.load();
       }
       document.title = `${this._room.title} – Codepad`;
       this._changed.emit();

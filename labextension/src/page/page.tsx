@@ -5,9 +5,10 @@ import { StdinBox, StdinButton } from '../execution/stdin';
 import { KernelLine, RunControls, RunsView } from '../execution/view';
 import { PeopleNews, PeoplePanel, TypingLine } from '../people/view';
 import { useSignal } from '../react';
-import { hoursUntil } from '../rooms/controls';
+import { hoursUntil } from '../rooms/control';
 import { ConflictNote } from '../sync/conflict_view';
 import { EndScreen } from './end';
+import { MainFileMenu } from './main_file';
 import type { PageModel } from './model';
 import { Splitter } from './splitter';
 import { type ITimeWarning, spokenWords, timeWarning } from './time';
@@ -124,6 +125,7 @@ export function Page(props: { model: PageModel }): JSX.Element {
             <>
               <div className="cp-toolbar">
                 <RunControls model={model.runs} rights={rights} onRun={run}>
+                  <MainFileMenu model={model} />
                   <StdinButton open={showStdin} text={model.stdin} onToggle={() => setShowStdin(!showStdin)} />
                 </RunControls>
                 <TypingLine model={model.people} />

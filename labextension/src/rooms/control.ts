@@ -3,6 +3,8 @@ import { Signal, type ISignal } from '@lumino/signaling';
 import { type Api, wordsOf } from '../api';
 import type { IActivity, IInvite, IParticipant, IRoom, Permission, Restrictions, Role } from '../types';
 
+const HOUR_MS = 3_600_000;
+
 export interface IRoomPatch {
   title?: string;
   state?: 'open' | 'closed' | 'prepared';
@@ -49,6 +51,12 @@ export function isFrozen(restrictions: Restrictions): boolean {
 /** Editing switched off, or on again, for everybody but hosts. */
 export function frozen(before: Restrictions, freeze: boolean): Restrictions {
   return EDITORS.reduce((next, role) => switched(next, role, 'edit', !freeze), before);
+}
+
+/** How many hours from now a room ends when it is given more time. */
+export function hoursUntil(room: IRoom, moreHours: number, now: number): number {
+  const left = Date.parse(room.expires_at) - now;
+  return Math.max(0, left) / HOUR_MS + moreHours;
 }
 
 export class RoomControl {

@@ -3,18 +3,11 @@ import { useEffect, useState } from 'react';
 import { wordsOf } from '../api';
 import { capital, restrictable, ROLE_WORDS, ROLES } from '../people/roles';
 import type { IActivity, IRoom, Role } from '../types';
-import { frozen, type IRoomPatch, isFrozen, type RoomControl, switched } from './control';
+import { frozen, hoursUntil, type IRoomPatch, isFrozen, type RoomControl, switched } from './control';
 
 const RESTRICTED_ROLES: Role[] = ['candidate', 'member', 'interviewer', 'observer'];
-const HOUR_MS = 3_600_000;
 const CLOCK = new Intl.DateTimeFormat(undefined, { dateStyle: 'medium', timeStyle: 'short' });
 const MOMENT = new Intl.DateTimeFormat(undefined, { dateStyle: 'short', timeStyle: 'medium' });
-
-/** How many hours from now a room ends when it is given more time. */
-export function hoursUntil(room: IRoom, moreHours: number, now: number): number {
-  const left = Date.parse(room.expires_at) - now;
-  return Math.max(0, left) / HOUR_MS + moreHours;
-}
 
 export interface IRoomControlsProps {
   room: IRoom;

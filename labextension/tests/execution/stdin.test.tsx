@@ -169,3 +169,25 @@ describe('input given before', () => {
     expect(button).toContain('data-count="2"');
   });
 });
+
+it('the end of a run is read aloud, each time, and not of what was over before', () => {
+  const news = (): Element | null => box.querySelector('[data-testid="run-news"]');
+  write(run => run.set('status', 'ok'));
+  show();
+  expect(news()?.textContent).toBe('');
+  const end = (id: string, status: string): Element | null | undefined => {
+    write(run => {
+      const other = new Y.Map<unknown>();
+      const fields = { id, participant_name: 'Bob', status, message: status === 'ok' ? '' : 'out of memory' };
+      Object.entries(fields).forEach(([key, value]) => other.set(key, value));
+      (run.parent as Y.Array<unknown>).push([other]);
+    });
+    return news()?.firstElementChild;
+  };
+  const first = end('run2', 'ok');
+  expect(first?.textContent).toBe('Run by Bob: done.');
+  const second = end('run3', 'ok');
+  expect(second?.textContent).toBe('Run by Bob: done.');
+  expect(second).not.toBe(first);
+  expect(end('run4', 'error')?.textContent).toBe('Run by Bob: error. out of memory');
+});

@@ -1,8 +1,9 @@
 import { act } from 'react';
 import { createRoot, type Root } from 'react-dom/client';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
+import * as Y from 'yjs';
 import { LanguageMenu } from '../../src/page/language_menu';
-import type { ILanguage } from '../../src/types';
+import type { ILanguage, IRoom } from '../../src/types';
 import { violationsOf } from '../support/axe';
 import { candidateRoom, fakePage, type IFakePage } from '../support/page';
 
@@ -33,7 +34,6 @@ let box: HTMLElement;
 let requests: [method: string, path: string, body: unknown][];
 
 beforeEach(async () => {
-  vi.stubGlobal('IS_REACT_ACT_ENVIRONMENT', true);
   HTMLDialogElement.prototype.showModal = function (): void {
     this.open = true;
   };
@@ -41,19 +41,23 @@ beforeEach(async () => {
     this.open = false;
   };
   Element.prototype.scrollIntoView = () => undefined;
+  box = document.body.appendChild(document.createElement('div'));
+  root = createRoot(box);
+  await open(candidateRoom(), LANGUAGES);
+});
+
+async function open(room: IRoom, languages: ILanguage[]): Promise<void> {
   requests = [];
-  page = fakePage();
+  page = fakePage(room);
+  vi.stubGlobal('IS_REACT_ACT_ENVIRONMENT', true);
   vi.stubGlobal('requestAnimationFrame', (draw: () => void) => setTimeout(draw, 0));
   vi.stubGlobal('fetch', (path: string, init: RequestInit) => {
     requests.push([String(init.method), path, init.body ? JSON.parse(init.body as string) : null]);
-    return Promise.resolve(new Response(JSON.stringify({ languages: LANGUAGES })));
+    return Promise.resolve(new Response(JSON.stringify({ languages })));
   });
-  box = document.body.appendChild(document.createElement('div'));
-  root = createRoot(box);
-  await page.model.languages.load();
   await page.model.languages.load();
   await draw();
-});
+}
 
 afterEach(() => {
   act(() => root.unmount());
@@ -136,6 +140,30 @@ describe('another language', () => {
     page.pad.say({ type: 'room', room: candidateRoom({ language: 'cpp' }) });
     expect(page.model.toast).toBe('The language of the room is C++ now.');
     expect(page.model.languages.editor(page.model.room.language)).toEqual({ mode: 'cpp', comment: '//', indent: 4 });
+  });
+});
+
+describe('the language of a notebook', () => {
+  const notebook = async (languages: ILanguage[]): Promise<void> => {
+    page.close();
+    await open(candidateRoom({ pad_type: 'notebook' }), languages);
+  };
+
+  it('is only named where there is one', async () => {
+    await notebook([language('python', 'Python'), language('cpp', 'C++')]);
+    expect(find('language-menu')).toBeNull();
+  });
+
+  it('is chosen among those that have notebooks, and asks before variables are forgotten', async () => {
+    await notebook([language('python', 'Python'), language('cpp', 'C++'), language('kernel:ir', 'R', { notebook: true })]);
+    await click('language-menu');
+    expect(options().map(one => one.textContent)).toEqual(['Python', 'R']);
+    page.model.pad.doc.getArray('cells').push([new Y.Map([['source', new Y.Text('x = 1')]])]);
+    await click('language-kernel:ir');
+    expect(find('language-starter')).toBeNull();
+    expect(find('language-dialog')?.textContent).toContain('all variables are forgotten');
+    await click('language-keep');
+    expect(posts()).toEqual([['/codepad/api/rooms/abcdefghijkl/language', { language: 'kernel:ir', starter: false }]]);
   });
 });
 

@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { Api } from '../../src/api';
-import { frozen, isFrozen, RoomControl, switched } from '../../src/rooms/control';
-import { activityWords, hoursUntil } from '../../src/rooms/controls';
+import { frozen, hoursUntil, isFrozen, RoomControl, switched } from '../../src/rooms/control';
+import { activityWords } from '../../src/rooms/controls';
 import { type ILinkFields, linkWish, linkWords } from '../../src/rooms/links';
 import { givableRoles, restrictable } from '../../src/people/roles';
 import { invite, room } from '../support/models';

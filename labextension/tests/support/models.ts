@@ -34,6 +34,7 @@ export function room(id: string, change: Partial<IRoom> = {}): IRoom {
     language: 'python',
     pad_type: 'file',
     pad_path: 'p',
+    main_file: null,
     state: 'open',
     created_at: '2026-01-01T00:00:00Z',
     expires_at: '2026-01-02T00:00:00Z',

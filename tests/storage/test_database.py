@@ -201,5 +201,4 @@ async def test_people_of_the_first_version_keep_their_names(url: str) -> None:
         ("Bob", "bob", "in"),
     ]
     assert (found.prepared, found.locked, found.lobby, found.restrictions) == (False,) * 3 + ({},)
-    assert found.main_file is None
     assert (invite.main, invite.password_hash, invite.lobby) == (False, None, None)

@@ -60,6 +60,8 @@ class Database:
         self.url = async_url(url)
         self._engine: AsyncEngine | None = None
         self._sessions: async_sessionmaker[AsyncSession] | None = None
+        self._turn: asyncio.Lock | None = None
+        self._holder: asyncio.Task[Any] | None = None
 
     @property
     def engine(self) -> AsyncEngine:
@@ -76,6 +78,7 @@ class Database:
         engine = create_async_engine(self.url)
         if engine.dialect.name == "sqlite":
             event.listen(engine.sync_engine, "connect", _configure_sqlite)
+            self._turn = asyncio.Lock()
         self._engine = engine
         self._sessions = async_sessionmaker(engine, expire_on_commit=False)
         async with engine.connect() as connection:
@@ -99,11 +102,29 @@ class Database:
 
     @asynccontextmanager
     async def transaction(self) -> AsyncIterator[AsyncSession]:
-        """One transaction: committed when the block ends well, rolled back when it raises."""
+        """One transaction: committed when the block ends well, rolled back when it raises.
+
+        On SQLite one after the other, in the order they were asked for: it has a single writer,
+        and lets those who find it busy try again until one of them has tried for too long. One
+        within another may read only.
+        """
         if self._sessions is None:
             raise RuntimeError("the database is not started")
-        async with self._sessions() as tx, tx.begin():
+        async with self._in_turn(), self._sessions() as tx, tx.begin():
             yield tx
+
+    @asynccontextmanager
+    async def _in_turn(self) -> AsyncIterator[None]:
+        own = asyncio.current_task()
+        if self._turn is None or self._holder is own:
+            yield
+            return
+        async with self._turn:
+            self._holder = own
+            try:
+                yield
+            finally:
+                self._holder = None
 
 
 def alembic_config() -> Config:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta, timezone
@@ -202,3 +203,30 @@ async def test_people_of_the_first_version_keep_their_names(url: str) -> None:
     ]
     assert (found.prepared, found.locked, found.lobby, found.restrictions) == (False,) * 3 + ({},)
     assert (invite.main, invite.password_hash, invite.lobby) == (False, None, None)
+
+
+async def test_whoever_finds_the_database_busy_gets_a_turn(tmp_path: Path) -> None:
+    async with opened(f"sqlite:///{tmp_path / 'codepad.sqlite'}") as database:
+        async with database.transaction() as tx:
+            tx.add(room(title="0"))
+
+        async def count() -> None:
+            async with database.transaction() as tx:
+                found = await tx.scalar(select(RoomRecord))
+                assert found is not None
+                found.title = str(int(found.title) + 1)
+
+        await asyncio.gather(*(count() for _ in range(40)))
+        async with database.transaction() as tx:
+            assert await tx.scalar(select(RoomRecord.title)) == "40"
+
+
+async def test_one_transaction_may_read_within_another(url: str) -> None:
+    async with opened(url) as database:
+        async with database.transaction() as tx:
+            tx.add(room())
+        async with database.transaction() as outer, database.transaction() as inner:
+            assert await outer.scalar(select(RoomRecord.title)) == "T"
+            assert await inner.scalar(select(RoomRecord.title)) == "T"
+        async with database.transaction() as tx:
+            assert await tx.scalar(select(RoomRecord.title)) == "T"

@@ -29,7 +29,8 @@ ROUND = 25
 CHECKED = 3
 """The others are looked after every few cases."""
 
-SLOW_SECONDS = 2.0
+SLOW_SECONDS = 1.0
+"""Of the processor's time: what else runs on the machine is not the decoder's fault."""
 GROWTH_BYTES = 200 * 2**20
 WARM_CASES = 200
 UNREAD_BYTES = 2 * HIGH + MESSAGE_LIMIT
@@ -48,17 +49,17 @@ class Trial:
         loop.set_exception_handler(lambda _, context: self.faults.append(str(context)))
 
     async def suffer(self, attacked: Attack, *, may_edit: bool = True) -> float:
-        """Let somebody do their worst; returns how long the longest step took."""
+        """Let somebody do their worst; returns what the longest step took of the processor."""
         wire = self.room.meet(trusted=self.trusted, reads=attacked.reads, may_edit=may_edit)
         longest = 0.0
         for chunk in attacked.chunks:
             for at in range(0, len(chunk), 2**18):
                 if wire.over:
                     break
-                started = time.perf_counter()
+                started = time.thread_time()
                 wire.connection.data_received(chunk[at : at + 2**18])
                 self.room.shared.flush()
-                longest = max(longest, time.perf_counter() - started)
+                longest = max(longest, time.thread_time() - started)
         await asyncio.sleep(0)
         assert wire.over or not attacked.closes, f"{attacked.name}: still open"
         assert wire.most_unread < UNREAD_BYTES, f"{attacked.name}: {wire.most_unread} bytes unread"

@@ -123,7 +123,7 @@ export function StdinButton(props: { open: boolean; text: string; onToggle: () =
   );
 }
 
-export function StdinBox(props: { text: string; readOnly: boolean; onChange: (text: string) => void }): JSX.Element {
+export function StdinBox(props: { text: string; onChange: (text: string) => void }): JSX.Element {
   const lines = lineCount(props.text);
   return (
     <div className="cp-stdin-box" id="cp-stdin-box" data-testid="stdin-box">
@@ -135,7 +135,6 @@ export function StdinBox(props: { text: string; readOnly: boolean; onChange: (te
         rows={4}
         spellCheck={false}
         maxLength={LIMIT_CHARACTERS}
-        readOnly={props.readOnly}
         value={props.text}
         aria-describedby="cp-stdin-words"
         onChange={event => props.onChange(event.target.value)}

@@ -126,11 +126,11 @@ export function Page(props: { model: PageModel }): JSX.Element {
               <div className="cp-toolbar">
                 <RunControls model={model.runs} rights={rights} onRun={run}>
                   <MainFileMenu model={model} />
-                  <StdinButton open={showStdin} text={model.stdin} onToggle={() => setShowStdin(!showStdin)} />
+                  {mayRun && <StdinButton open={showStdin} text={model.stdin} onToggle={() => setShowStdin(!showStdin)} />}
                 </RunControls>
                 <TypingLine model={model.people} />
               </div>
-              {showStdin && <StdinBox text={model.stdin} readOnly={!mayRun} onChange={text => (model.stdin = text)} />}
+              {showStdin && mayRun && <StdinBox text={model.stdin} onChange={text => (model.stdin = text)} />}
             </>
           )}
           {!pad.everSynced ? (

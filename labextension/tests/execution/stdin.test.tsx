@@ -157,7 +157,7 @@ it('a limit’s words are a message', () => {
 
 describe('input given before', () => {
   it('says what will happen with it', () => {
-    const words = (text: string): string => renderToStaticMarkup(<StdinBox text={text} readOnly={false} onChange={() => undefined} />);
+    const words = (text: string): string => renderToStaticMarkup(<StdinBox text={text} onChange={() => undefined} />);
     expect(words('')).toContain('there is a field in the output');
     expect(words('1')).toContain('reads this line');
     expect(words('1\n2\n')).toContain('reads these 2 lines');

@@ -281,7 +281,6 @@ class CodepadApp(CodepadSettings):
             memory_limit_bytes=self.memory_limit_bytes,
             process_limit=self.process_limit,
             disk_limit_bytes=self.disk_limit_bytes,
-            files_limit=self.files_per_room_limit,
         )
         return sandbox, prepared
 

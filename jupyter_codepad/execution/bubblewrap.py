@@ -1,8 +1,8 @@
 """The upper rungs of the ladder: bubblewrap (github.com/containers/bubblewrap) around a kernel.
 
-What code in it has: the interpreter and the system's programs, read-only; copies of the room's
-files; some memory, processes and disk. What it has not: the network, the server's environment,
-files or processes, other rooms, a way to become somebody else.
+What code in it has: the interpreter and the system's programs, read-only; a folder that the room's
+files are copied to; some memory, processes and disk. What it has not: the network, the server's
+environment, files or processes, other rooms, a way to become somebody else.
 """
 
 from __future__ import annotations
@@ -12,23 +12,40 @@ import json
 import os
 import shutil
 import signal
-from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
 
 from . import seccomp
-from .processes import LocalProcess, connection, descendants, first_child, memory_of
-from .rungs import ETC_FILES, MIB, SYSTEM_FOLDERS, Launch, LocalRung, launched, open_files
-from .starts import CONNECTION_FILE, KernelStart, placed
+from .processes import LocalProcess, descendants, first_child, memory_of
+from .rungs import ETC_FILES, MIB, SYSTEM_FOLDERS, Launch, LocalRung, launched, run_files
+from .starts import KernelStart
 
 ROOM, HOME, RUN = "/room", "/home/coder", "/run/codepad"
 COMMAND = "bwrap"
+INFO_BYTES, INFO_SECONDS = 4096, 0.002
+TOOLS = ("setsid", "prlimit", "setpriv")
 SMALL_TMPFS_BYTES = 16 * MIB
 RUN_TMPFS_BYTES = MIB
 JAVA = Path("/usr/lib/jvm")
 TMPFS = (ROOM, HOME, RUN, "/tmp", "/dev/shm")  # noqa: S108 - the sandbox's own
 FILE_BYTES = 4096
 """What a file counts for at least: an empty one takes memory too."""
+GUARD = """
+exec 3<&0 </dev/null
+(read -r _; kill -s KILL -- -$$) <&3 3<&- >/dev/null 2>&1 &
+"$@" 3<&-
+status=$?
+exec >/dev/null 2>&1
+kill $!
+wait
+exit $status
+"""
+"""Runs bubblewrap, and kills it when the server goes, at whatever moment that is.
+
+bubblewrap asks Linux to be ended with its parent (``--die-with-parent``), and so does its first
+process inside; but late, and who asks when its parent has gone already lives on. Both stay in this
+shell's process group, and a group is killed at once; the sandbox ends with its first process.
+"""
 STATIC_PROC = ("cpuinfo", "meminfo", "filesystems", "version")
 """What many programs read below ``/proc``, copied where there is no real one."""
 
@@ -50,7 +67,7 @@ class BubblewrapRung(LocalRung):
             return "bubblewrap is not installed (on Debian: apt-get install bubblewrap)"
         if seccomp.program() is None:
             return "this processor is not one whose system calls can be filtered"
-        for tool in ("prlimit", "setpriv"):
+        for tool in TOOLS:
             if shutil.which(tool) is None:
                 return f"the program {tool} (package util-linux) is not installed"
         return ""
@@ -58,39 +75,31 @@ class BubblewrapRung(LocalRung):
     def process(self) -> BubblewrapProcess:
         return BubblewrapProcess(self)
 
-    def launch(
-        self,
-        command: list[str],
-        *,
-        folder: Path | None = None,
-        data: Mapping[str, bytes] | None = None,
-        environment: Mapping[str, str] | None = None,
-        memory_limit_bytes: int | None = None,
-    ) -> Launch:
-        made = Launch([shutil.which(COMMAND) or COMMAND])
+    def launch(self, start: KernelStart, key: str = "") -> Launch:
+        made = Launch(["/bin/sh", "-c", GUARD, "guard", shutil.which(COMMAND) or COMMAND])
         try:
+            made.stdin, made.lifeline = os.pipe()
             uid = self.new_uid()
             made.argv += [*self._namespaces(), *self._filesystem(made)]
             self._add_people(made, uid if self.as_root else 1000)
-            for name, content in (data or {}).items():
+            for name, content in run_files(start, key, f"{RUN}/k").items():
                 self._add_data(made, f"{RUN}/{name}", content)
-            if folder is not None:
-                self._add_files(made, folder)
             # What bubblewrap makes for itself has no size: nothing can be written there.
             made.argv += ["--remount-ro", "/dev", "--remount-ro", "/"]
             rules = seccomp.program()
             if rules is not None:
                 made.argv += ["--seccomp", str(made.data(rules))]
-            made.info_read, info_write = os.pipe()
-            made.descriptors.append(info_write)
-            made.argv += ["--info-fd", str(info_write)]
+            # No pipe: who writes to one that the server has closed is ended half-way.
+            info = made.data(b"")
+            made.info = os.dup(info)
+            made.argv += ["--info-fd", str(info)]
             variables = self.new_environment(home=HOME, temporary="/tmp")  # noqa: S108
-            variables |= self._more_variables()
-            for name, value in {**variables, **(environment or {})}.items():
-                made.argv += ["--setenv", name, placed(value, RUN, ROOM)]
-            memory = memory_limit_bytes or self.options.memory_limit_bytes
+            variables |= self._more_variables() | start.variables(run=RUN, room=ROOM)
+            for name, value in variables.items():
+                made.argv += ["--setenv", name, value]
+            memory = start.memory_limit_bytes or self.options.memory_limit_bytes
             made.argv += ["--chdir", ROOM, "--", *self._drop(uid, memory)]
-            made.argv += [placed(part, RUN, ROOM) for part in command]
+            made.argv += start.command(run=RUN, room=ROOM)
         except BaseException:
             made.abandon()
             raise
@@ -99,7 +108,7 @@ class BubblewrapRung(LocalRung):
     def _namespaces(self) -> list[str]:
         parts = ["--unshare-ipc", "--unshare-pid", "--unshare-net", "--unshare-uts"]
         parts += ["--unshare-cgroup-try", "--hostname", "room", "--die-with-parent"]
-        parts += ["--new-session", "--clearenv"]
+        parts += ["--clearenv"]
         if self.as_root:
             # Real root mounts what an ordinary user could not read, then becomes nobody (_drop).
             kept = ["--cap-add", "CAP_SETUID", "--cap-add", "CAP_SETGID"]
@@ -165,6 +174,7 @@ class BubblewrapRung(LocalRung):
         """The programs that limit themselves, become nobody, and turn into the command."""
         processes, disk = self.options.process_limit, self.options.disk_limit_bytes
         limits = [
+            "setsid",  # bubblewrap's own processes stay in the guard's session
             "prlimit",
             f"--nproc={processes}:{processes}",
             # Not the address space: that breaks runtimes which reserve much and use little.
@@ -191,21 +201,6 @@ class BubblewrapRung(LocalRung):
     def _add_data(self, made: Launch, place: str, content: bytes) -> None:
         made.argv += ["--perms", "0444", "--file", str(made.data(content)), place]
 
-    def _add_files(self, made: Launch, folder: Path) -> None:
-        folders: set[str] = set()
-        files: list[str] = []
-        for file in open_files(folder, self.options):
-            made.descriptors.append(file.descriptor)
-            place = f"{ROOM}/{file.path}"
-            parent = os.path.dirname(place)
-            while len(parent) > len(ROOM) and parent not in folders:
-                folders.add(parent)
-                parent = os.path.dirname(parent)
-            files += ["--perms", "0666", "--file", str(file.descriptor), place]
-        for path in sorted(folders):
-            made.argv += ["--perms", "0777", "--dir", path]
-        made.argv += files
-
 
 class BubblewrapWithoutProcRung(BubblewrapRung):
     """The same where no fresh ``/proc`` may be mounted, as inside of most containers."""
@@ -213,8 +208,8 @@ class BubblewrapWithoutProcRung(BubblewrapRung):
     name = "bubblewrap-without-proc"
     has_proc = False
     gaps = (
-        "There is no /proc inside: programs that look at themselves there, such as Rust's linker, "
-        "do not work, and that a program waits for input is noticed later.",
+        "There is no /proc inside: programs that look at themselves there do not work, and that a "
+        "program waits for input is noticed later.",
     )
 
 
@@ -225,38 +220,37 @@ class BubblewrapProcess(LocalProcess):
         super().__init__()
         self._rung = rung
         self._memory_limit = rung.options.memory_limit_bytes
+        self._launch: Launch | None = None
         self._first = -1
         """Stands for the first process, which is the last to go: all others have gone then."""
 
-    async def start(self, start: KernelStart, folder: Path | None, key: str) -> None:
-        starting = asyncio.create_task(self._launch(start, folder, key))
-        try:
-            await asyncio.shield(starting)
-        except asyncio.CancelledError:
-            await asyncio.wait([starting])  # only what is known can be ended
-            raise
-
-    async def _launch(self, start: KernelStart, folder: Path | None, key: str) -> None:
-        self._key = key
+    async def _begin(self, start: KernelStart, key: str) -> None:
         self._memory_limit = start.memory_limit_bytes or self._memory_limit
-        launch = await asyncio.to_thread(
-            self._rung.launch,
-            start.command(run=RUN, room=ROOM),
-            folder=folder,
-            data={**start.data, CONNECTION_FILE: connection(key, f"{RUN}/k")},
-            environment=start.variables(run=RUN, room=ROOM),
-            memory_limit_bytes=self._memory_limit,
-        )
+        launch = await asyncio.to_thread(self._rung.launch, start, key)
         with launched(launch):
             await self._spawn(
                 launch.argv,
                 environment={"PATH": os.defpath},
                 cwd="/",
                 descriptors=launch.descriptors,
+                stdin=launch.stdin,
             )
-        self.pid = await _read_child_pid(launch.info_read)
+        self._launch = launch
+        self.pid = await self._child_pid(launch)
         with suppress(ProcessLookupError):
             self._first = os.pidfd_open(self.pid)
+
+    async def _child_pid(self, launch: Launch) -> int:
+        """What bubblewrap says of the first process in the sandbox: its pid, as we see it."""
+        assert self._process is not None
+        while True:
+            ended = self._process.returncode is not None
+            said = os.pread(launch.info, INFO_BYTES, 0)
+            if said.rstrip().endswith(b"}"):
+                return int(json.loads(said)["child-pid"])
+            if ended:
+                raise ValueError("bubblewrap did not start")
+            await asyncio.sleep(INFO_SECONDS)
 
     @property
     def _sockets(self) -> str:
@@ -286,9 +280,8 @@ class BubblewrapProcess(LocalProcess):
 
     def kill(self) -> None:
         self._kill_first()
-        if self._process is not None and self._process.returncode is None:
-            with suppress(ProcessLookupError):
-                self._process.kill()
+        if self._launch is not None:
+            self._launch.cut()
 
     def _kill_first(self) -> None:
         if self._first >= 0:
@@ -296,6 +289,8 @@ class BubblewrapProcess(LocalProcess):
                 signal.pidfd_send_signal(self._first, signal.SIGKILL)  # the namespace ends with it
 
     async def close(self) -> None:
+        if self._launch is not None:
+            self._launch.abandon()
         if self._first >= 0:
             os.close(self._first)
             self._first = -1
@@ -321,14 +316,3 @@ def files_in(places: list[str]) -> int:
             found = os.statvfs(place)
             count += found.f_files - found.f_ffree
     return count
-
-
-async def _read_child_pid(descriptor: int) -> int:
-    """What bubblewrap says of the first process in the sandbox: its pid, as we see it."""
-
-    def read() -> bytes:
-        with os.fdopen(descriptor, "rb") as pipe:
-            return pipe.read()
-
-    info = json.loads(await asyncio.to_thread(read))
-    return int(info["child-pid"])

@@ -85,7 +85,7 @@ class RemoteRung(Rung):
 
 async def _try(process: RemoteProcess) -> str:
     with targets() as wish:
-        await process.start(KernelStart(argv=(), gateway_kernel=TEST_KERNEL), None, "")
+        await process.start(KernelStart(argv=(), gateway_kernel=TEST_KERNEL), "")
         client = await process.connect(None)
         asked = client.execute(PROBE % ({key: wish[key] for key in ("secret", "pid")},))
         said = ""
@@ -113,7 +113,7 @@ class RemoteProcess(KernelProcess):
         self._tasks: set[asyncio.Task[None]] = set()
         self._killed = False
 
-    async def start(self, start: KernelStart, folder: Path | None, key: str) -> None:
+    async def start(self, start: KernelStart, key: str) -> None:
         if start.gateway_kernel is None:
             raise KernelEnded("This language cannot be run on this server's gateway.")
         gateway = GatewayClient.instance()

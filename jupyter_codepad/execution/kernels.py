@@ -108,20 +108,14 @@ class LoopShare:
 class RoomKernel:
     """Starts, talks to and ends one kernel.
 
-    ``folder``: the room's files, copied in at start; ``start``: what runs as the kernel, by default
-    Python; ``sandbox`` None: no sandbox at all (only with ``allow_unsandboxed``).
+    ``start``: what runs as the kernel, by default Python; ``sandbox`` None: no sandbox at all (only
+    with ``allow_unsandboxed``).
     """
 
     def __init__(
-        self,
-        *,
-        sandbox: Sandbox | None,
-        folder: Path | None,
-        log: Logger,
-        start: KernelStart | None = None,
+        self, *, sandbox: Sandbox | None, log: Logger, start: KernelStart | None = None
     ) -> None:
         self._start = start or python_start()
-        self._folder = folder
         self._log = log
         self._process: KernelProcess
         self._process = PlainProcess() if sandbox is None else sandbox.process()
@@ -158,7 +152,7 @@ class RoomKernel:
         """Start and wait until it answers. Raises ``KernelDied`` when it does not."""
         key = secrets.token_hex(32)
         try:
-            await self._process.start(self._start, self._folder, key)
+            await self._process.start(self._start, key)
             self._started = True
             self._tasks.append(asyncio.create_task(self._wait_for_end()))
             await asyncio.wait_for(self._connect(), START_SECONDS)

@@ -15,14 +15,13 @@ import signal
 import stat
 import sys
 import tempfile
-from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
 
 from . import landlock_keeper, seccomp
-from .processes import LocalProcess, connection, descendants, first_child, memory_of
-from .rungs import ETC_FILES, MIB, SYSTEM_FOLDERS, Launch, LocalRung, Options, open_files
-from .starts import CONNECTION_FILE, KernelStart, placed
+from .processes import LocalProcess, descendants, first_child, memory_of
+from .rungs import ETC_FILES, MIB, SYSTEM_FOLDERS, Launch, LocalRung, Options, run_files
+from .starts import KernelStart
 
 KEEPER = Path(__file__).parent / "landlock_keeper.py"
 PROC_FILES = ("cpuinfo", "meminfo", "stat", "filesystems", "version", "uptime", "loadavg")
@@ -70,10 +69,7 @@ class LandlockRung(LocalRung):
         ]
         if not self.as_root:
             found += [
-                "Code runs as the server's own user: it can change the modes and times of that "
-                "user's files, though neither read nor write them.",
                 "The limit of processes counts all processes of the server's user.",
-                "Programs get no terminal of their own.",
             ]
             if self._abi < SIGNALS_ABI:
                 found.append("This Linux is older than 6.12: programs cannot send signals at all.")
@@ -99,68 +95,36 @@ class LandlockRung(LocalRung):
     def process(self) -> LandlockProcess:
         return LandlockProcess(self)
 
-    def launch(
-        self,
-        command: list[str],
-        *,
-        folder: Path | None = None,
-        data: Mapping[str, bytes] | None = None,
-        environment: Mapping[str, str] | None = None,
-        memory_limit_bytes: int | None = None,
-    ) -> Launch:
+    def launch(self, start: KernelStart, key: str = "") -> Launch:
         base = new_folder()
-        try:
-            return self.launch_in(
-                base,
-                command,
-                folder=folder,
-                data=data or {},
-                environment=environment or {},
-                memory_limit_bytes=memory_limit_bytes or self.options.memory_limit_bytes,
-            )
-        except BaseException:
-            shutil.rmtree(base, ignore_errors=True)
-            raise
-
-    def launch_in(
-        self,
-        base: Path,
-        command: list[str],
-        *,
-        folder: Path | None,
-        data: Mapping[str, bytes],
-        environment: Mapping[str, str],
-        memory_limit_bytes: int,
-    ) -> Launch:
-        """The same with a ``new_folder`` for all that can be written."""
         made = Launch([sys.executable, "-I", "-S", str(KEEPER)], folder=base)
         try:
             for name in FOLDERS:
                 (base / name).mkdir(mode=0o700)
             room, run = str(base / "room"), str(base / "run")
-            for name, content in data.items():
+            for name, content in run_files(start, key, f"{run}/k").items():
                 write_new(base / "run" / name, content, 0o444)
-            if folder is not None:
-                self._copy_files(folder, base / "room")
             uid = self.new_uid()
             if self.as_root:
                 give(base, uid)
             variables = self.new_environment(home=str(base / "home"), temporary=str(base / "tmp"))
             config = {
                 **self._rules(base),
-                "command": [placed(part, run, room) for part in command],
-                "environment": variables
-                | {k: placed(v, run, room) for k, v in environment.items()},
+                "command": start.command(run=run, room=room),
+                "environment": variables | start.variables(run=run, room=room),
                 "cwd": room,
                 "uid": uid,
-                "limits": self._limits(memory_limit_bytes),
+                "limits": self._limits(start.memory_limit_bytes or self.options.memory_limit_bytes),
                 "folder": str(base),
+                # An ordinary user owns its other terminals too: none can be opened inside.
+                "terminal": start.terminal and not self.as_root,
             }
             lifeline, made.lifeline = os.pipe()
-            made.descriptors.append(lifeline)
+            lifeline = made.given(lifeline)
             made.argv += [str(made.data(json.dumps(config).encode())), str(lifeline)]
         except BaseException:
             made.abandon()
+            shutil.rmtree(base, ignore_errors=True)
             raise
         return made
 
@@ -177,12 +141,14 @@ class LandlockRung(LocalRung):
         shared = seccomp.Shared(
             signals=self.as_root or self._abi >= SIGNALS_ABI,
             truncate=self._abi >= TRUNCATE_ABI,
+            modes=self.as_root,
         )
         return {
             "readable": [str(path) for path in readable],
             "devices": [str(path) for path in devices],
             "writable": [str(base / name) for name in FOLDERS],
             "abi": self._abi,
+            "asks": not shared.modes,
             "filter": (seccomp.program(shared=shared) or b"").hex(),
         }
 
@@ -199,13 +165,6 @@ class LandlockRung(LocalRung):
             "RLIMIT_MEMLOCK": 0,
         }
 
-    def _copy_files(self, folder: Path, room: Path) -> None:
-        for file in open_files(folder, self.options):
-            with os.fdopen(file.descriptor, "rb") as source:
-                place = room / file.path
-                place.parent.mkdir(parents=True, exist_ok=True)
-                write_new(place, source.read(self.options.disk_limit_bytes), 0o666)
-
 
 class LandlockProcess(LocalProcess):
     """A kernel below its keeper, whose ``pid`` this is."""
@@ -214,22 +173,11 @@ class LandlockProcess(LocalProcess):
         super().__init__()
         self._rung = rung
         self._launch: Launch | None = None
-        self._folder: Path | None = None
         self._memory_limit = rung.options.memory_limit_bytes
 
-    async def start(self, start: KernelStart, folder: Path | None, key: str) -> None:
-        self._key = key
+    async def _begin(self, start: KernelStart, key: str) -> None:
         self._memory_limit = start.memory_limit_bytes or self._memory_limit
-        self._folder = base = await asyncio.to_thread(new_folder)
-        self._launch = launch = await asyncio.to_thread(
-            self._rung.launch_in,
-            base,
-            start.command(run=f"{base}/run", room=f"{base}/room"),
-            folder=folder,
-            data={**start.data, CONNECTION_FILE: connection(key, self._sockets)},
-            environment=start.variables(run=f"{base}/run", room=f"{base}/room"),
-            memory_limit_bytes=self._memory_limit,
-        )
+        self._launch = launch = await asyncio.to_thread(self._rung.launch, start, key)
         try:
             await self._spawn(
                 launch.argv,
@@ -241,6 +189,10 @@ class LandlockProcess(LocalProcess):
             launch.close()
         assert self._process is not None
         self.pid = self._process.pid
+
+    @property
+    def _folder(self) -> Path | None:
+        return self._launch.folder if self._launch is not None else None
 
     @property
     def _sockets(self) -> str:

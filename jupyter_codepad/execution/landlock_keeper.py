@@ -5,25 +5,44 @@ read what to do from, as JSON, and one that reads as closed when the server has 
 end. The keeper itself stays outside: all processes of the sandbox are its children, or become so
 when their parents end (``PR_SET_CHILD_SUBREAPER``, prctl(2)).
 
-Landlock's calls and constants are those of ``include/uapi/linux/landlock.h``.
+Landlock has no say in who changes modes and times of files. Where the command is the server's own
+user, Linux asks the keeper before (``seccomp_unotify(2)``), who does it for the command's own ones.
+
+The calls and constants are those of ``include/uapi/linux/landlock.h`` and ``seccomp.h``.
 """
 
 from __future__ import annotations
 
 import ctypes
+import errno
+import fcntl
 import json
 import os
+import platform
 import resource
 import select
 import shutil
 import signal
+import socket
 import struct
 import sys
 import time
-from typing import Any
+from typing import Any, NamedTuple
 
-PR_SET_PDEATHSIG, PR_SET_SECCOMP, PR_SET_CHILD_SUBREAPER, PR_SET_NO_NEW_PRIVS = 1, 22, 36, 38
-SECCOMP_MODE_FILTER = 2
+PR_SET_PDEATHSIG, PR_SET_CHILD_SUBREAPER, PR_SET_NO_NEW_PRIVS = 1, 36, 38
+SET_MODE_FILTER, NEW_LISTENER = 1, 8
+NOTIFY_RECEIVE, NOTIFY_SEND = 0xC0502100, 0xC0182101
+REQUEST = struct.Struct("=QIIiIQ6Q")
+"""struct seccomp_notif: a number, a thread, flags; the system call with its arguments."""
+TERMINAL = "CODEPAD_TERMINAL"
+"""Names the two ends of a terminal to a command that cannot open one."""
+MACHINE = platform.machine()
+SECCOMP = {"x86_64": 317, "aarch64": 277}
+OPENAT2, RESOLVE_NO_MAGICLINKS, RESOLVE_BENEATH = 437, 2, 8
+AT_FDCWD, AT_SYMLINK_NOFOLLOW, AT_EMPTY_PATH = -100, 0x100, 0x1000
+PATH_BYTES, TIMES_BYTES = 4096, 32
+ALLOWED_MODE = 0o1777
+"""A program of the server's user that makes others that user is nobody's wish."""
 CREATE_RULESET, ADD_RULE, RESTRICT_SELF = 444, 445, 446
 CREATE_RULESET_VERSION, RULE_PATH_BENEATH = 1, 1
 EXECUTE, WRITE_FILE, READ_FILE, READ_DIR = 1, 2, 4, 8
@@ -37,8 +56,27 @@ OWN_PROC = ("auxv", "cmdline", "comm", "fd", "fdinfo", "limits", "maps", "smaps"
 OWN_PROC_MORE = ("statm", "status")
 SWEEP_SECONDS = 0.005
 DESCRIPTORS = 1 << 20
+SIGNALS = (signal.SIGCHLD, signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 
 libc = ctypes.CDLL(None, use_errno=True)
+
+
+class Asked(NamedTuple):
+    """Which arguments of a system call are what; without a path it is about ``folder`` itself."""
+
+    folder: int | None
+    path: int | None
+    value: int
+    flags: int | None = None
+    times: bool = False
+
+
+FCHMOD, FCHMODAT, FCHMODAT2 = Asked(0, None, 1), Asked(0, 1, 2), Asked(0, 1, 2, 3)
+UTIMENSAT = Asked(0, 1, 2, 3, times=True)
+MODE_CALLS = {
+    "x86_64": {90: Asked(None, 0, 1), 91: FCHMOD, 268: FCHMODAT, 452: FCHMODAT2, 280: UTIMENSAT},
+    "aarch64": {52: FCHMOD, 53: FCHMODAT, 452: FCHMODAT2, 88: UTIMENSAT},
+}
 
 
 def call(number: int, *arguments: Any) -> int:
@@ -101,16 +139,114 @@ def allow(ruleset: int, path: str, access: int) -> None:
     os.close(descriptor)
 
 
-def filter_calls(program: bytes) -> None:
-    """Install a seccomp filter."""
+def filter_calls(program: bytes, *, listen: bool) -> int:
+    """Install a seccomp filter; where the keeper listens, returns what it has to listen to."""
     buffer = ctypes.create_string_buffer(program, len(program))
     # struct sock_fprog: a count, and where the steps are.
     packed = struct.pack("@HP", len(program) // 8, ctypes.addressof(buffer))
-    prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, ctypes.c_char_p(packed))
+    flags = NEW_LISTENER if listen else 0
+    return call(SECCOMP[MACHINE], ctypes.c_uint(SET_MODE_FILTER), ctypes.c_uint(flags), packed)
 
 
-def become(config: dict[str, Any], keeper: int) -> None:
-    """Turn this process into the command; returns only by raising."""
+class Modes:
+    """Changes modes and times of files for the command.
+
+    ``listener``: what Linux asks by; ``folder``: with what may be changed. A path is never looked
+    at twice: what is changed is what was opened, below the folder.
+    """
+
+    def __init__(self, listener: int, folder: str) -> None:
+        self.listener = listener
+        self._root = os.open(folder, os.O_PATH | os.O_DIRECTORY)
+        self._prefixes = {os.fsencode(path) + b"/" for path in (folder, os.path.realpath(folder))}
+
+    def answer(self) -> None:
+        """Do, or refuse, what is asked for."""
+        request = bytearray(REQUEST.size)
+        try:
+            fcntl.ioctl(self.listener, NOTIFY_RECEIVE, request)
+        except OSError:
+            return  # whoever has asked is gone
+        number, pid, _, call_number, _, _, *arguments = REQUEST.unpack(request)
+        try:
+            self._change(pid, call_number, arguments)
+            code = 0
+        except OSError as error:
+            code = error.errno or errno.EPERM
+        try:
+            fcntl.ioctl(self.listener, NOTIFY_SEND, struct.pack("=QqiI", number, 0, -code, 0))
+        except OSError:
+            return
+
+    def _change(self, pid: int, number: int, arguments: list[int]) -> None:
+        asked = MODE_CALLS[MACHINE][number]
+        folder = AT_FDCWD if asked.folder is None else ctypes.c_int(arguments[asked.folder]).value
+        flags = 0 if asked.flags is None else arguments[asked.flags]
+        address = 0 if asked.path is None else arguments[asked.path]
+        value = arguments[asked.value]
+        path = memory(pid, address, PATH_BYTES).split(b"\0", 1)[0] if address else b""
+        if path:
+            descriptor = self._opened(pid, folder, path, follow=not flags & AT_SYMLINK_NOFOLLOW)
+        elif address == 0 or flags & AT_EMPTY_PATH:
+            descriptor = self._own(os.open(f"/proc/{pid}/fd/{folder}", os.O_PATH | os.O_CLOEXEC))
+        else:
+            raise OSError(errno.ENOENT, "no path")
+        try:
+            self._set(f"/proc/self/fd/{descriptor}", asked.times, pid, value)
+        finally:
+            os.close(descriptor)
+
+    def _set(self, place: str, times: bool, pid: int, value: int) -> None:
+        if not times:
+            os.chmod(place, value & ALLOWED_MODE)
+            return
+        wanted = memory(pid, value, TIMES_BYTES) if value else None
+        if libc.utimensat(AT_FDCWD, place.encode(), wanted, 0) != 0:
+            raise OSError(ctypes.get_errno(), "utimensat")
+
+    def _opened(self, pid: int, folder: int, path: bytes, *, follow: bool) -> int:
+        """What a path of a process leads to, if that is below our folder."""
+        if not path.startswith(b"/"):
+            place = "cwd" if folder == AT_FDCWD else f"fd/{folder}"
+            path = os.readlink(os.fsencode(f"/proc/{pid}/{place}")) + b"/" + path
+        inside = [path[len(prefix) :] for prefix in self._prefixes if path.startswith(prefix)]
+        if not inside:
+            raise OSError(errno.EPERM, "elsewhere")
+        flags = os.O_PATH | os.O_CLOEXEC | (0 if follow else os.O_NOFOLLOW)
+        how = struct.pack("=QQQ", flags, 0, RESOLVE_BENEATH | RESOLVE_NO_MAGICLINKS)
+        wanted = inside[0].lstrip(b"/") or b"."
+        try:
+            opened = call(OPENAT2, ctypes.c_int(self._root), wanted, how, ctypes.c_size_t(len(how)))
+        except OSError as error:
+            left = error.errno == errno.EXDEV
+            raise OSError(errno.EPERM if left else error.errno, "not opened") from error
+        return self._own(opened)
+
+    def _own(self, descriptor: int) -> int:
+        """The same, if it is below our folder."""
+        path = os.readlink(f"/proc/self/fd/{descriptor}".encode())
+        if any(path.startswith(prefix) for prefix in self._prefixes):
+            return descriptor
+        os.close(descriptor)
+        raise OSError(errno.EPERM, "elsewhere")
+
+
+def memory(pid: int, address: int, size: int) -> bytes:
+    """Some bytes of a process, no more than there are."""
+    descriptor = os.open(f"/proc/{pid}/mem", os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        return os.pread(descriptor, size, address)
+    except (OverflowError, ValueError):
+        raise OSError(errno.EFAULT, "no address") from None
+    finally:
+        os.close(descriptor)
+
+
+def become(config: dict[str, Any], keeper: int, line: socket.socket) -> None:
+    """Turn this process into the command; returns only by raising.
+
+    ``line``: to the keeper.
+    """
     os.setsid()
     os.umask(0o022)
     for name, value in config["limits"].items():
@@ -124,13 +260,30 @@ def become(config: dict[str, Any], keeper: int) -> None:
     if os.getppid() != keeper:
         raise OSError("the keeper has gone")
     os.chdir(config["cwd"])
+    terminal = os.openpty() if config["terminal"] else ()
+    environment = config["environment"]
+    if terminal:
+        environment[TERMINAL] = " ".join(map(str, terminal))
+        for descriptor in terminal:
+            os.set_inheritable(descriptor, True)
     prctl(PR_SET_NO_NEW_PRIVS, 1)
     restrict(
         [*config["readable"], *own_proc()], config["devices"], config["writable"], config["abi"]
     )
-    os.closerange(3, DESCRIPTORS)
-    filter_calls(bytes.fromhex(config["filter"]))
-    os.execve(config["command"][0], config["command"], config["environment"])  # noqa: S606
+    close_all_but(line.fileno(), *terminal)
+    listener = filter_calls(bytes.fromhex(config["filter"]), listen=config["asks"])
+    if config["asks"]:
+        socket.send_fds(line, [b"!"], [listener])
+    os.execve(config["command"][0], config["command"], environment)  # noqa: S606
+
+
+def close_all_but(*kept: int) -> None:
+    """Close all descriptors but the first three and some."""
+    first = 3
+    for descriptor in sorted(kept):
+        os.closerange(first, descriptor)
+        first = descriptor + 1
+    os.closerange(first, DESCRIPTORS)
 
 
 def own_proc() -> list[str]:
@@ -197,6 +350,44 @@ def reap(kernel: int) -> int | None:
             status = os.waitstatus_to_exitcode(code)
 
 
+def begin(config: dict[str, Any], lifeline: int) -> tuple[int, Modes | None]:
+    """Start the command; its process, and who changes modes for it, if it has to ask."""
+    keeper = os.getpid()
+    ours, theirs = socket.socketpair()
+    kernel = os.fork()
+    if kernel == 0:
+        try:
+            for number in SIGNALS:
+                signal.signal(number, signal.SIG_DFL)
+            signal.set_wakeup_fd(-1)
+            become(config, keeper, theirs)
+        except BaseException as error:
+            os.write(2, f"{error}\n".encode())
+        finally:
+            os._exit(126)
+    theirs.close()
+    with ours:
+        ready = select.select([ours.fileno(), lifeline], [], [])[0] if config["asks"] else []
+        found = socket.recv_fds(ours, 1, 1)[1] if ours.fileno() in ready else []
+    return kernel, Modes(found[0], config["folder"]) if found else None
+
+
+def attend(kernel: int, modes: Modes | None, *, lifeline: int, ended: int) -> int | None:
+    """Wait for the end of the command, whose exit status it returns, or of the server."""
+    watched = [lifeline, ended, *([modes.listener] if modes is not None else [])]
+    status: int | None = None
+    while status is None:
+        ready, _, _ = select.select(watched, [], [])
+        if lifeline in ready:
+            break
+        if ended in ready and set(os.read(ended, 4096)) - {signal.SIGCHLD}:
+            break
+        status = reap(kernel)
+        if modes is not None and modes.listener in ready:
+            modes.answer()
+    return status
+
+
 def main() -> None:
     """Start the command, wait for its end or the server's, and end the rest."""
     config_fd, lifeline = (int(number) for number in sys.argv[1:3])
@@ -207,28 +398,10 @@ def main() -> None:
     for descriptor in (ended, wake):
         os.set_blocking(descriptor, False)
     signal.set_wakeup_fd(wake, warn_on_full_buffer=False)
-    for number in (signal.SIGCHLD, signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+    for number in SIGNALS:
         signal.signal(number, lambda *_: None)
-    keeper = os.getpid()
-    kernel = os.fork()
-    if kernel == 0:
-        try:
-            for number in (signal.SIGCHLD, signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
-                signal.signal(number, signal.SIG_DFL)
-            signal.set_wakeup_fd(-1)
-            become(config, keeper)
-        except BaseException as error:
-            os.write(2, f"{error}\n".encode())
-        finally:
-            os._exit(126)
-    status: int | None = None
-    while status is None:
-        ready, _, _ = select.select([lifeline, ended], [], [])
-        if ended in ready and set(os.read(ended, 4096)) - {signal.SIGCHLD}:
-            break
-        if lifeline in ready:
-            break
-        status = reap(kernel)
+    kernel, modes = begin(config, lifeline)
+    status = attend(kernel, modes, lifeline=lifeline, ended=ended)
     sweep()
     shutil.rmtree(config["folder"], ignore_errors=True)
     sys.exit(0 if status is None else status if status >= 0 else 128 - status)

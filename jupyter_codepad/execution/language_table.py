@@ -102,6 +102,8 @@ TSC: tuple[str, ...] = (
 )
 TSC += ("node", "--esModuleInterop", "--strict", "--skipLibCheck", "--noEmitOnError")
 TSC += ("--inlineSourceMap", "--inlineSources", "--pretty", "false", "--rootDir", ".")
+RUST_BUILD = '[ -e /proc/self/exe ] || set -- -Clink-arg=-fuse-ld=bfd "$@"; exec rustc "$@"'
+"""Its own linker, where it brings one, finds itself by that link."""
 # The tool wants to write into its cache: it gets one of the room's own, of links to what is ready.
 # A cache that says when it was tidied last is not tidied, which would take the oldest away.
 GO_BUILD = (
@@ -245,8 +247,8 @@ ROWS: tuple[Language, ...] = (
                 version=("rustc", "--version"),
                 recipe=Recipe(
                     "main.rs",
-                    compile=("rustc", "--edition=2021", "-Cdebuginfo=0", "-Copt-level=0")
-                    + ("-o", "{out}/main", "{main}"),
+                    compile=("sh", "-c", RUST_BUILD, "rustc", "--edition=2021", "-Cdebuginfo=0")
+                    + ("-Copt-level=0", "-o", "{out}/main", "{main}"),
                     run=("{out}/main",),
                     suffixes=(".rs",),
                     entry=r"^\s*(?:pub\s+)?(?:async\s+)?fn\s+main\s*\(",

@@ -110,6 +110,7 @@ def toolchain_start(found: Installed) -> KernelStart:
         data={ARCHIVE: archive(), "recipe.json": found.toolchain.recipe.to_json(), **helpers},
         # A terminal that nothing is drawn on.
         environment={"PATH": found.path, "TERM": "dumb"},
+        terminal=found.toolchain.recipe.terminal != "none",
     )
 
 

@@ -183,7 +183,7 @@ class LanguageOffer:
 
         sandbox = self._sandbox if self._sandbox.status.available else None
         start = await asyncio.to_thread(versions_start, chains)
-        kernel = RoomKernel(sandbox=sandbox, folder=None, log=self._log, start=start)
+        kernel = RoomKernel(sandbox=sandbox, log=self._log, start=start)
         try:
             await kernel.start()
             script = versions_script(chains)

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from .rungs import Launch, LocalRung
+from .starts import KernelStart
 
 PROBE_SECONDS = 20.0
 PROBE = """
@@ -43,7 +44,8 @@ print(json.dumps({
     "network": fails(tcp),
     "sockets": fails(lambda: unix(wish["socket"])),
     "abstract sockets": fails(lambda: unix("\\0" + wish["abstract"])),
-    "working folder": open("probe", "w").write("x") == 1,
+    "modes of files": fails(lambda: os.chmod(wish["secret"], 0o777)),
+    "working folder": open("probe", "w").write("x") == 1 and os.chmod("probe", 0o700) is None,
     "processes": len([p for p in listing("/proc") if p.isdigit()]) < 10,
     "signals": fails(lambda: os.kill(wish["pid"], 0)),
     "environment of the server": wish["mark"] not in "".join(os.environ) and fails(
@@ -67,7 +69,8 @@ async def try_attacks(rung: LocalRung) -> str:
 def _try(rung: LocalRung) -> str:
     with targets() as wish:
         try:
-            made = rung.launch([sys.executable, "-I", "-S", "-c", PROBE, json.dumps(wish)])
+            command = (sys.executable, "-I", "-S", "-c", PROBE, json.dumps(wish))
+            made = rung.launch(KernelStart(command))
         except OSError as error:
             return f"it cannot be made ({error.strerror})"
         try:
@@ -87,10 +90,11 @@ def _run(made: Launch) -> subprocess.CompletedProcess[bytes]:
         made.argv,
         env={"PATH": os.defpath, MARK: "1"},
         pass_fds=made.descriptors,
-        stdin=subprocess.DEVNULL,
+        stdin=made.stdin,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         cwd="/",
+        start_new_session=True,
     )
     try:
         made.close()

@@ -12,7 +12,7 @@ import shutil
 import signal
 import tempfile
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -35,8 +35,8 @@ class KernelProcess(ABC):
     """The processes of one kernel."""
 
     @abstractmethod
-    async def start(self, start: KernelStart, folder: Path | None, key: str) -> None:
-        """Start the kernel with copies of the files in ``folder``; ``key`` signs its messages.
+    async def start(self, start: KernelStart, key: str) -> None:
+        """Start the kernel in an empty folder; ``key`` signs its messages.
 
         Raises ``OSError`` or ``ValueError`` when it cannot be started.
         """
@@ -93,15 +93,34 @@ class LocalProcess(KernelProcess):
         self._key = ""
         self._process: asyncio.subprocess.Process | None = None
 
+    async def start(self, start: KernelStart, key: str) -> None:
+        self._key = key
+        starting = asyncio.create_task(self._begin(start, key))
+        try:
+            await asyncio.shield(starting)
+        except asyncio.CancelledError:
+            await asyncio.wait([starting])  # only what is known can be ended
+            raise
+
+    @abstractmethod
+    async def _begin(self, start: KernelStart, key: str) -> None:
+        """Start it; this is not cancelled half-way."""
+
     async def _spawn(
-        self, argv: list[str], *, environment: Mapping[str, str], cwd: str, descriptors: list[int]
+        self,
+        argv: list[str],
+        *,
+        environment: Mapping[str, str],
+        cwd: str,
+        descriptors: Sequence[int] = (),
+        stdin: int = asyncio.subprocess.DEVNULL,
     ) -> None:
         self._process = await asyncio.create_subprocess_exec(
             *niced(argv),
             env=dict(environment),
             cwd=cwd,
             pass_fds=descriptors,
-            stdin=asyncio.subprocess.DEVNULL,
+            stdin=stdin,
             stdout=asyncio.subprocess.DEVNULL,
             stderr=asyncio.subprocess.DEVNULL,
             start_new_session=True,
@@ -140,8 +159,7 @@ class PlainProcess(LocalProcess):
         super().__init__()
         self._folder = ""
 
-    async def start(self, start: KernelStart, folder: Path | None, key: str) -> None:
-        self._key = key
+    async def _begin(self, start: KernelStart, key: str) -> None:
         self._folder = run = await asyncio.to_thread(tempfile.mkdtemp, prefix="codepad-")
         room = f"{run}/room"
         Path(room).mkdir()  # noqa: ASYNC240 - in memory
@@ -155,9 +173,7 @@ class PlainProcess(LocalProcess):
             "JPY_PARENT_PID": str(os.getpid()),
             **start.variables(run=run, room=room),
         }
-        await self._spawn(
-            start.command(run=run, room=room), environment=environment, cwd=room, descriptors=[]
-        )
+        await self._spawn(start.command(run=run, room=room), environment=environment, cwd=room)
         assert self._process is not None
         self.pid = self._process.pid
 

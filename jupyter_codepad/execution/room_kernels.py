@@ -21,6 +21,7 @@ from .tasks import Tasks
 IDLE_CHECK_SECONDS = 10.0
 PLACE_SECONDS = 1.0
 """So long is waited for a run to end whose kernel can give way."""
+GIVEN_UP = "The kernel was ended while it was being started."
 NOT_USED = "The kernel was ended because it was not used."
 PLACE_NEEDED = "The kernel was ended because other rooms needed its place."
 
@@ -96,29 +97,37 @@ class RoomKernels:
         async with runs.starting:
             if runs.closed:
                 raise KernelDied(runs.closed)
-            if runs.kernel is not None and runs.kernel.alive:
+            language = runs.room.language
+            if runs.kernel is not None and runs.kernel.alive and runs.kernel_language == language:
                 return runs.kernel
             if runs.kernel is not None:
                 await runs.kernel.shutdown()
                 runs.kernel = None
-            runs.kernel = kernel = await self._taken(runs)
+            runs.kernel, runs.kernel_language = await self._taken(runs, language), language
+            kernel = runs.kernel
             runs.last_used = utc_now()
             runs.document.set_kernel("idle")
             self._tasks.add(self._tell_death(runs, kernel))
             return kernel
 
-    async def _taken(self, runs: RoomRuns) -> RoomKernel:
+    async def _taken(self, runs: RoomRuns, language: str) -> RoomKernel:
         """A warm kernel, or one that is started now."""
-        warm = self._pool.take(runs.room.language)
+        warm = self._pool.take(language)
         if warm is not None:
             return warm
         await self._make_place()
         runs.document.set_kernel("starting")
         self._starting += 1
+        runs.start = start = asyncio.ensure_future(self._started(language))
         try:
-            return await self._started(runs.room.language)
+            await asyncio.wait({start})
         finally:
+            runs.start = None
             self._starting -= 1
+            start.cancel()
+        if start.cancelled():
+            raise KernelDied(GIVEN_UP)
+        return start.result()
 
     async def _started(self, language: str) -> RoomKernel:
         """A kernel that answers; the room's files come before its first run."""
@@ -130,7 +139,7 @@ class RoomKernels:
         memory = self._limits.memory_of(language)
         if memory is not None:
             start = replace(start, memory_limit_bytes=memory)
-        kernel = RoomKernel(sandbox=sandbox, folder=None, log=self._log, start=start)
+        kernel = RoomKernel(sandbox=sandbox, log=self._log, start=start)
         await kernel.start()
         return kernel
 
@@ -151,7 +160,9 @@ class RoomKernels:
                 await self.start_ahead(runs)
 
     async def end(self, runs: RoomRuns) -> bool:
-        """End the room's kernel; waits for one that is just being started. Whether it had one."""
+        """End the room's kernel, or give up the start of one. Whether it had one."""
+        if runs.start is not None:
+            runs.start.cancel()
         async with runs.starting:
             kernel, runs.kernel = runs.kernel, None
             if kernel is not None:

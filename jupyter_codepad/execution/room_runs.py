@@ -142,6 +142,7 @@ class Job:
 class RoomRuns:
     """What lives for one room: its kernel, its queue, the task that works it off.
 
+    ``kernel_language``: what the kernel speaks; ``start``: of a kernel, while that is going on;
     ``closed``: why nothing starts here any more; empty while it is in use.
     """
 
@@ -150,6 +151,8 @@ class RoomRuns:
     queue: deque[Job] = field(default_factory=deque)
     current: Job | None = None
     kernel: RoomKernel | None = None
+    kernel_language: str = ""
+    start: asyncio.Future[RoomKernel] | None = None
     closed: str = ""
     files: FileSync | None = None
     worker: asyncio.Task[None] | None = None

@@ -6,26 +6,29 @@ first that works here.
 
 from __future__ import annotations
 
+import fcntl
 import os
 import pwd
 import secrets
+import subprocess
 import sys
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from logging import Logger
 from pathlib import Path
 from typing import ClassVar
 
-from ..rooms.folders import open_regular
-from .processes import KernelProcess
+from .processes import KernelProcess, connection
+from .starts import CONNECTION_FILE, KernelStart
 
 MIB = 1024 * 1024
 FIRST_UID, UIDS = 700_000, 10_000
 """As root, each sandbox gets a user of its own from here on, that nobody else on the machine is."""
 FIRST_MAPPED_UID = 50_000
 """The same where root is root of a user namespace, as in rootless containers."""
+FIRST_DESCRIPTOR = 10
 SYSTEM_FOLDERS = ("bin", "sbin", "lib", "lib32", "lib64", "libx32")
 ETC_FILES = ("ld.so.cache", "fonts", "alternatives", "localtime", "mime.types", "ssl/openssl.cnf")
 
@@ -35,16 +38,15 @@ class Options:
     """What a sandbox is to allow.
 
     ``memory_limit_bytes``: of all processes together; ``process_limit``: processes and threads;
-    ``disk_limit_bytes``: of what is written; ``files_limit``: of the room's files that go in;
-    ``hidden``: paths that are never visible, even inside something that is; ``visible``: files and
-    folders that code may read besides the system's and our own Python's.
+    ``disk_limit_bytes``: of what is written; ``hidden``: paths that are never visible, even inside
+    something that is; ``visible``: files and folders that code may read besides the system's and
+    our own Python's.
     """
 
     log: Logger
     memory_limit_bytes: int = 512 * MIB
     process_limit: int = 64
     disk_limit_bytes: int = 64 * MIB
-    files_limit: int = 200
     hidden: tuple[Path, ...] = ()
     visible: tuple[Path, ...] = ()
 
@@ -74,40 +76,54 @@ class Options:
 class Launch:
     """How to start a command in a sandbox.
 
-    ``argv`` with its open ``descriptors``; ``folder``: what has to be removed afterwards. Of the
-    two that stay ours, ``info_read`` says what bubblewrap tells of itself, and the sandbox ends
-    when ``lifeline`` is closed.
+    ``argv`` with its ``stdin`` and open ``descriptors``, to lead a session of its own; ``folder``:
+    what has to be removed afterwards. Of the two that stay ours, ``info`` is where bubblewrap
+    tells of itself, and the sandbox ends when ``lifeline`` is closed.
     """
 
     argv: list[str]
     descriptors: list[int] = field(default_factory=list)
+    stdin: int = subprocess.DEVNULL
     folder: Path | None = None
-    info_read: int = -1
+    info: int = -1
     lifeline: int = -1
 
     def data(self, content: bytes) -> int:
         """A descriptor for the command from which it can read ``content``."""
-        descriptor = os.memfd_create("codepad", 0)
-        self.descriptors.append(descriptor)
+        descriptor = self.given(os.memfd_create("codepad", 0))
         with os.fdopen(os.dup(descriptor), "wb") as file:
             file.write(content)
         os.lseek(descriptor, 0, os.SEEK_SET)
         return descriptor
 
+    def given(self, descriptor: int) -> int:
+        """Let the command have a descriptor, under a number that is none of a shell's digits."""
+        moved = fcntl.fcntl(descriptor, fcntl.F_DUPFD_CLOEXEC, FIRST_DESCRIPTOR)
+        os.close(descriptor)
+        self.descriptors.append(moved)
+        return moved
+
     def close(self) -> None:
         """Close our copies of what was for the command."""
-        for descriptor in self.descriptors:
-            with suppress(OSError):
+        for descriptor in (*self.descriptors, self.stdin):
+            if descriptor >= 0:
                 os.close(descriptor)
         self.descriptors.clear()
+        self.stdin = subprocess.DEVNULL
+
+    def cut(self) -> None:
+        """Close the lifeline."""
+        if self.lifeline >= 0:
+            os.close(self.lifeline)
+            self.lifeline = -1
 
     def abandon(self) -> None:
         """Close everything: the command will not be started, or has ended."""
         self.close()
-        for descriptor in (self.info_read, self.lifeline):
-            if descriptor >= 0:
-                os.close(descriptor)
-        self.info_read = self.lifeline = -1
+        self.cut()
+        if self.info >= 0:
+            os.close(self.info)
+            self.info = -1
 
 
 @contextmanager
@@ -162,23 +178,12 @@ class LocalRung(Rung):
         """What this machine lacks for it, in words, or nothing."""
 
     @abstractmethod
-    def launch(
-        self,
-        command: list[str],
-        *,
-        folder: Path | None = None,
-        data: Mapping[str, bytes] | None = None,
-        environment: Mapping[str, str] | None = None,
-        memory_limit_bytes: int | None = None,
-    ) -> Launch:
-        """Prepare a start of ``command`` with copies of the files in ``folder``.
+    def launch(self, start: KernelStart, key: str = "") -> Launch:
+        """Prepare a start in a sandbox of its own, with an empty room folder.
 
-        In ``command`` and ``environment`` ``{run}`` and ``{room}`` are places, as in a
-        ``KernelStart``. ``data``: further files by their name, put into the run folder;
-        ``memory_limit_bytes``: of a single process, by default the sandbox's.
+        ``key``: signs the messages of what is a kernel; its connection file is in the run folder.
 
-        The caller passes ``descriptors`` on, and closes them afterwards. Raises ``OSError`` when
-        the room's folder cannot be read.
+        The caller passes ``descriptors`` on, and closes them afterwards.
         """
 
     async def test(self) -> str:
@@ -224,40 +229,11 @@ def first_uid() -> int:
     return FIRST_UID
 
 
-@dataclass(frozen=True)
-class RoomFile:
-    """A file of the room's folder, opened, and its path below it."""
-
-    descriptor: int
-    path: str
-
-
-def open_files(folder: Path, options: Options) -> Iterator[RoomFile]:
-    """Open the regular files of a folder without ever following a link out of it.
-
-    No more than half of what fits on the sandbox's disk. The caller closes the descriptors.
-    """
-    count, total = 0, 0
-    root = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
-    try:
-        for _, folders, names, descriptor in os.fwalk(".", dir_fd=root, follow_symlinks=False):
-            folders[:] = sorted(name for name in folders if not name.startswith("."))
-            place = os.readlink(f"/proc/self/fd/{descriptor}")
-            base = os.readlink(f"/proc/self/fd/{root}")
-            inside = os.path.relpath(place, base)
-            for name in sorted(names):
-                opened = open_regular(descriptor, name)
-                if opened is None:
-                    continue
-                size = os.fstat(opened).st_size
-                count, total = count + 1, total + size
-                if count > options.files_limit or total > options.disk_limit_bytes // 2:
-                    os.close(opened)
-                    options.log.warning("Not all files of %s fit into its sandbox.", folder)
-                    return
-                yield RoomFile(opened, os.path.normpath(os.path.join(inside, name)))
-    finally:
-        os.close(root)
+def run_files(start: KernelStart, key: str, sockets: str) -> dict[str, bytes]:
+    """What lies in the run folder, by its name; ``sockets``: what their names begin with."""
+    if not key:
+        return dict(start.data)
+    return {**start.data, CONNECTION_FILE: connection(key, sockets)}
 
 
 def interpreter_folders() -> list[Path]:

@@ -62,7 +62,6 @@ class Sandbox:
         memory_limit_bytes: int = 512 * MIB,
         process_limit: int = 64,
         disk_limit_bytes: int = 64 * MIB,
-        files_limit: int = 200,
         hidden: tuple[Path, ...] = (),
         visible: tuple[Path, ...] = (),
         names: Sequence[str] = DEFAULT_RUNGS,
@@ -74,7 +73,6 @@ class Sandbox:
             memory_limit_bytes=memory_limit_bytes,
             process_limit=process_limit,
             disk_limit_bytes=disk_limit_bytes,
-            files_limit=files_limit,
             hidden=hidden,
             visible=visible,
         )

@@ -11,12 +11,15 @@ import platform
 import struct
 from dataclasses import dataclass
 
+from .landlock_keeper import MODE_CALLS
+
 LOAD, JUMP_EQUAL, JUMP_AT_LEAST, JUMP_ANY_BIT, RETURN, AND = 0x20, 0x15, 0x35, 0x45, 0x06, 0x54
-ALLOW, ERROR, KILL = 0x7FFF0000, 0x00050000, 0x80000000
+ALLOW, ERROR, KILL, NOTIFY = 0x7FFF0000, 0x00050000, 0x80000000, 0x7FC00000
 NUMBER_AT, ARCH_AT, FIRST_ARGUMENT_AT, SECOND_ARGUMENT_AT = 0, 4, 16, 24
 CLONE_NEWUSER = 0x10000000
 TIOCSTI, TIOCLINUX, FIOSETOWN, SIOCSPGRP = 0x5412, 0x541C, 0x8901, 0x8902
-F_SETOWN, F_SETOWN_EX = 8, 15
+FS_IOC_SETFLAGS, FS_IOC_SETVERSION, FS_IOC_FSSETXATTR = 0x40086602, 0x40087602, 0x401C5820
+F_SETOWN, F_SETOWN_EX, F_SETLEASE, F_NOTIFY = 8, 15, 1024, 1026
 AF_UNIX, SOCK_STREAM, SOCK_SEQPACKET, SOCKET_KIND = 1, 1, 5, 0xF
 X32_BIT = 0x40000000
 
@@ -62,13 +65,18 @@ MACHINES = {
 
 # What a file system and namespaces of its own keep from code on other rungs, and a filter must
 # where it shares the machine's. In this order: SysV semaphores and messages, POSIX queues; watches
-# on files; other processes' memory; extended attributes and owners of files; priorities of disks.
+# on files; other processes' memory; owners of files; priorities of disks.
 SHARED = {
     "x86_64": (64, 65, 66, 220, 69, 70, 71, 240, 241, 254, 300, 256, 279, 440, 448)
-    + (188, 189, 190, 197, 198, 199, 463, 466, 92, 93, 94, 260, 251),
+    + (92, 93, 94, 260, 251),
     "aarch64": (190, 193, 191, 192, 189, 188, 187, 180, 181, 27, 262, 238, 239, 440, 448)
-    + (5, 6, 7, 14, 15, 16, 463, 466, 54, 55, 30),
+    + (54, 55, 30),
 }
+ATTRIBUTES = {
+    "x86_64": (188, 189, 190, 197, 198, 199, 463, 466, 469),
+    "aarch64": (5, 6, 7, 14, 15, 16, 463, 466, 469),
+}
+"""Setting and removing extended attributes: as where a file system has none, so programs go on."""
 CONNECT = {"x86_64": 42, "aarch64": 203}
 SOCKETS = {"x86_64": (41, 53), "aarch64": (198, 199)}
 SETPRIORITY = {"x86_64": 141, "aarch64": 140}
@@ -77,6 +85,8 @@ SCHEDULING = {"x86_64": (203, 144, 142, 314), "aarch64": (122, 119, 118, 274)}
 """sched_setaffinity, -scheduler, -param and -attr: whose first argument is a thread, of anybody."""
 SIGNALS = {"x86_64": (62, 200, 234, 129, 297, 424), "aarch64": (129, 130, 131, 138, 240, 424)}
 FCNTL = {"x86_64": 72, "aarch64": 25}
+OLD_TIMES = {"x86_64": (132, 235, 261), "aarch64": ()}
+"""utime, utimes, futimesat: C libraries use utimensat."""
 TRUNCATE = {"x86_64": 76, "aarch64": 45}
 
 
@@ -85,11 +95,13 @@ class Shared:
     """For code that is not in namespaces of its own.
 
     ``signals``: whether signals may be sent, because something else sees to it that they reach only
-    the sandbox's own processes; ``truncate``: the same of cutting a file by its name.
+    the sandbox's own processes; ``truncate``: the same of cutting a file by its name; ``modes``:
+    the same of modes and times of files, else ``landlock_keeper`` is asked.
     """
 
     signals: bool = True
     truncate: bool = True
+    modes: bool = True
 
 
 def _step(code: int, value: int, if_true: int = 0, if_false: int = 0) -> bytes:
@@ -98,9 +110,10 @@ def _step(code: int, value: int, if_true: int = 0, if_false: int = 0) -> bytes:
 
 REFUSE = _step(RETURN, ERROR | errno.EPERM)
 PASS = _step(RETURN, ALLOW)
+ASK = _step(RETURN, NOTIFY)
 NOTHING = _step(RETURN, ERROR)
-NO_SOCKET = _step(RETURN, ERROR | errno.EOPNOTSUPP)
-"""The one error at which ZeroMQ does without the network instead of ending the process."""
+UNSUPPORTED = _step(RETURN, ERROR | errno.EOPNOTSUPP)
+"""For sockets the one error at which ZeroMQ does without the network instead of ending."""
 
 
 def _of(number: int, steps: list[bytes]) -> list[bytes]:
@@ -150,6 +163,7 @@ def program(machine_name: str | None = None, shared: Shared | None = None) -> by
     if shared is not None:
         steps += _shared_steps(name, shared)
         ioctls += [] if shared.signals else [FIOSETOWN, SIOCSPGRP]
+        ioctls += [] if shared.modes else [FS_IOC_SETFLAGS, FS_IOC_SETVERSION, FS_IOC_FSSETXATTR]
     clone = [_step(LOAD, FIRST_ARGUMENT_AT), _step(JUMP_ANY_BIT, CLONE_NEWUSER, 0, 1), REFUSE, PASS]
     steps += _of(machine.clone, clone)
     steps += _of(machine.ioctl, _none_of(SECOND_ARGUMENT_AT, *ioctls))
@@ -161,14 +175,17 @@ def _shared_steps(name: str, shared: Shared) -> list[bytes]:
     denied = [*SHARED[name], CONNECT[name]]
     denied += [] if shared.signals else SIGNALS[name]
     denied += [] if shared.truncate else [TRUNCATE[name]]
+    denied += [] if shared.modes else OLD_TIMES[name]
     for number in denied:
         steps += _of(number, [REFUSE])
+    for number in ATTRIBUTES[name]:
+        steps += _of(number, [UNSUPPORTED])
     for number in SOCKETS[name]:
         # Only kinds that must be connected first, which nothing can do.
         kind = _only(
-            SECOND_ARGUMENT_AT, SOCK_STREAM, SOCK_SEQPACKET, mask=SOCKET_KIND, otherwise=NO_SOCKET
+            SECOND_ARGUMENT_AT, SOCK_STREAM, SOCK_SEQPACKET, mask=SOCKET_KIND, otherwise=UNSUPPORTED
         )
-        family = _only(FIRST_ARGUMENT_AT, AF_UNIX, otherwise=NO_SOCKET)
+        family = _only(FIRST_ARGUMENT_AT, AF_UNIX, otherwise=UNSUPPORTED)
         steps += _of(number, [*family, *kind, PASS])
     steps += _of(PRLIMIT[name], [*_only(FIRST_ARGUMENT_AT, 0), PASS])
     for number in SCHEDULING[name]:
@@ -176,6 +193,10 @@ def _shared_steps(name: str, shared: Shared) -> list[bytes]:
         steps += _of(number, [*_only(FIRST_ARGUMENT_AT, 0, otherwise=NOTHING), PASS])
     own = [*_only(FIRST_ARGUMENT_AT, 0), *_only(SECOND_ARGUMENT_AT, 0), PASS]
     steps += _of(SETPRIORITY[name], own)
-    if not shared.signals:
-        steps += _of(FCNTL[name], _none_of(SECOND_ARGUMENT_AT, F_SETOWN, F_SETOWN_EX))
+    for number in () if shared.modes else MODE_CALLS[name]:
+        steps += _of(number, [ASK])
+    wishes = [F_NOTIFY]
+    wishes += [] if shared.signals else [F_SETOWN, F_SETOWN_EX]
+    wishes += [] if shared.modes else [F_SETLEASE]
+    steps += _of(FCNTL[name], _none_of(SECOND_ARGUMENT_AT, *wishes))
     return steps

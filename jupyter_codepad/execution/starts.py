@@ -18,8 +18,9 @@ class KernelStart:
 
     ``argv``: the command; ``data``: further files by their name, which are put, read-only, into the
     sandbox's run folder; ``environment``: in addition to the sandbox's own; ``memory_limit_bytes``:
-    of all processes together, None: the server's default; ``gateway_kernel``: the kernel that does
-    the same at a gateway, None: there is none.
+    of all processes together, None: the server's default; ``terminal``: whether it needs one for
+    the programs that it starts, which it is given where it cannot make one itself;
+    ``gateway_kernel``: the kernel that does the same at a gateway, None: there is none.
 
     In ``argv`` and in the values of ``environment`` ``{run}`` stands for the run folder,
     ``{room}`` for the folder with the room's files, in which the command starts, and
@@ -32,6 +33,7 @@ class KernelStart:
     data: Mapping[str, bytes] = field(default_factory=lambda: MappingProxyType({}))
     environment: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
     memory_limit_bytes: int | None = None
+    terminal: bool = False
     gateway_kernel: str | None = None
 
     def command(self, *, run: str, room: str) -> list[str]:

@@ -1,4 +1,4 @@
-"""The attacks once more: as an ordinary user, and by root where other users may read our Python."""
+"""The attacks once more, by a server that is an ordinary user's."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ import pytest
 
 from jupyter_codepad.execution.sandbox import DEFAULT_RUNGS
 from tests.support.box import MUST_WORK
-from tests.support.elsewhere import PROJECT, elsewhere, environment, needs_moving
+from tests.support.elsewhere import PROJECT, elsewhere, environment
 
 pytestmark = [
     pytest.mark.apart,
-    pytest.mark.skipif(os.geteuid() != 0, reason="only root can become somebody else"),
+    pytest.mark.skipif(os.geteuid() != 0, reason="the tests themselves are an ordinary user's"),
 ]
-TESTS = ["tests/execution/test_sandbox.py", "tests/execution/test_hostile.py"]
+TESTS = [f"tests/execution/test_{name}.py" for name in ("sandbox", "hostile", "server_killed")]
 
 
 @pytest.fixture
@@ -32,28 +32,22 @@ def short_path() -> Iterator[Path]:
         yield path
 
 
-@pytest.mark.timeout(300)
-@pytest.mark.parametrize("who", ["ordinary user", "root"])
-async def test_all_attacks(who: str, short_path: Path) -> None:
-    if who == "root" and not needs_moving():
-        pytest.skip("the tests themselves have done it")
+@pytest.mark.timeout(400)
+async def test_all_attacks_by_an_ordinary_user(short_path: Path) -> None:
     stage, home, temporary = (short_path / name for name in ("stage", "home", "tmp"))
     stage.mkdir()
     temporary.mkdir()
     temporary.chmod(0o1777)
-    rungs = DEFAULT_RUNGS if who == "ordinary user" else ("landlock",)
-    variables = {**environment(home), "TMPDIR": str(temporary), MUST_WORK: " ".join(rungs)}
-    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-x", *TESTS]
-    # What has no file system of its own is tried by root below, with the whole library.
-    command += ["-k", "landlock" if who == "root" else "not (hostile_program and landlock)"]
+    variables = {"TMPDIR": str(temporary), MUST_WORK: " ".join(DEFAULT_RUNGS)}
+    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", *TESTS]
     done = await asyncio.to_thread(
         subprocess.run,
-        elsewhere(command, stage=stage, ordinary=who == "ordinary user"),
-        env=variables,
+        elsewhere(command, stage=stage, ordinary=True),
+        env={**environment(home), **variables},
         cwd=PROJECT,
         capture_output=True,
         text=True,
         check=False,
     )
     assert done.returncode == 0, done.stdout[-6000:] + done.stderr[-2000:]
-    assert " passed" in done.stdout
+    assert " passed" in done.stdout and "skipped" not in done.stdout, done.stdout[-2000:]

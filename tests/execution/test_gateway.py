@@ -6,8 +6,8 @@ import asyncio
 import os
 import subprocess
 import sys
-from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncGenerator, AsyncIterator, Iterator
+from contextlib import aclosing, asynccontextmanager
 from pathlib import Path
 
 import httpx
@@ -46,8 +46,11 @@ async def gateway(home: Path, *around: str) -> AsyncIterator[str]:
         )
     url = f"http://127.0.0.1:{port}"
     try:
-        while await kernels(url) is None:
-            assert process.poll() is None, (home / "log").read_text()
+        async with aclosing(kernel_counts(url)) as counts:
+            async for count in counts:
+                assert process.poll() is None, (home / "log").read_text()
+                if count is not None:
+                    break
         yield url
     finally:
         process.terminate()
@@ -117,20 +120,23 @@ async def test_runs_go_to_the_gateway(tmp_path: Path, configured: GatewayClient)
         await in_this_process(configured, url)
 
 
-async def kernels(url: str) -> int | None:
-    """How many kernels a gateway has; None while it does not answer."""
+async def kernel_counts(url: str) -> AsyncGenerator[int | None, None]:
+    """How many kernels a gateway has, again and again; None while it does not answer."""
     async with httpx.AsyncClient(headers={"Authorization": f"token {TOKEN}"}) as http:
-        try:
-            return len((await http.get(f"{url}/api/kernels", timeout=5)).json())
-        except httpx.HTTPError:
-            return None
+        while True:
+            try:
+                yield len((await http.get(f"{url}/api/kernels", timeout=5)).json())
+            except httpx.HTTPError:
+                yield None
+            await asyncio.sleep(0.05)
 
 
 async def left_without_kernels(url: str) -> None:
     """Wait until the gateway has no kernel of ours any more."""
-    async with asyncio.timeout(10):
-        while await kernels(url) != 0:
-            pass
+    async with asyncio.timeout(10), aclosing(kernel_counts(url)) as counts:
+        async for count in counts:
+            if count == 0:
+                return
 
 
 async def in_this_process(configured: GatewayClient, url: str) -> None:
@@ -140,8 +146,8 @@ async def in_this_process(configured: GatewayClient, url: str) -> None:
     sandbox._rung = sandbox._ladder[0]
     lua = KernelStart(argv=("lua",))
     with pytest.raises(KernelDied, match="cannot be run on this server's gateway"):
-        await RoomKernel(sandbox=sandbox, folder=None, log=LOG, start=lua).start()
-    kernel = RoomKernel(sandbox=sandbox, folder=None, log=LOG)
+        await RoomKernel(sandbox=sandbox, log=LOG, start=lua).start()
+    kernel = RoomKernel(sandbox=sandbox, log=LOG)
     await kernel.start()
     said: list[str] = []
     code = "for i in range(300): print(i, flush=True)"

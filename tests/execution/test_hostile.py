@@ -9,10 +9,15 @@ process that it starts, and that must be gone when the kernel is.
 
 from __future__ import annotations
 
+import base64
 import os
 import re
+import subprocess
+import zlib
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import pytest
 
@@ -24,20 +29,22 @@ PROGRAMS = sorted((Path(__file__).parent / "hostile").iterdir())
 MIB = 1024 * 1024
 SUCCESS = re.compile(r"^(succeeded|read|linked|connected|opened|found|seen|forged)\b", re.MULTILINE)
 COMMANDS = {
-    ".py": "[sys.executable, '-I', path]",
+    ".py": "[sys.executable, '-I', '-S', path]",
     ".sh": "['bash', path]",
     ".pl": "['perl', path]",
     ".js": "['node', path]",
     ".c": "['./a.out']",
 }
 RUN = """
-import os, select, signal, subprocess, sys
+import base64, os, select, signal, subprocess, sys, zlib
 def codepad_run(name, text, variables):
     path = os.path.join(os.environ['TMPDIR'], name)
-    open(path, 'w').write(text)
-    variables = {**os.environ, **variables}
     if name.endswith('.c'):
-        subprocess.run(['gcc', '-w', '-o', 'a.out', path, '-lrt'], check=True)
+        open('a.out', 'wb').write(zlib.decompress(base64.b85decode(text)))
+        os.chmod('a.out', 0o700)
+    else:
+        open(path, 'w').write(text)
+    variables = {**os.environ, **variables}
     with subprocess.Popen(COMMAND, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
                           stderr=subprocess.STDOUT, env=variables, start_new_session=True) as p:
         out, over = b'', False
@@ -120,8 +127,17 @@ def run(box: Box, program: Program, variables: dict[str, str]) -> str:
     if program.says.get("where") == "kernel":
         return box.run(program.text)
     code = RUN.replace("COMMAND", COMMANDS[program.path.suffix])
-    wish = (program.path.name, program.text, variables)
+    text = built(program.path) if program.path.suffix == ".c" else program.text
+    wish = (program.path.name, text, variables)
     return box.run(f"{code}\ncodepad_run(*{wish!r})")
+
+
+@cache
+def built(path: Path) -> str:
+    """A C program, compiled, as text."""
+    with TemporaryDirectory() as folder:
+        subprocess.run(["gcc", "-w", "-s", "-o", f"{folder}/a.out", path, "-lrt"], check=True)
+        return base64.b85encode(zlib.compress(Path(folder, "a.out").read_bytes())).decode()
 
 
 def outcome(box: Box, program: Program, variables: dict[str, str]) -> tuple[str, str]:

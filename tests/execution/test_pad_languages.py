@@ -144,7 +144,7 @@ def bare_path(tmp_path: Path) -> str:
     """A PATH with what a sandbox needs, and no compiler."""
     folder = tmp_path / "bin"
     folder.mkdir()
-    for name in ("bwrap", "prlimit", "setpriv", "sh"):
+    for name in ("bwrap", "setsid", "prlimit", "setpriv", "sh"):
         (folder / name).symlink_to(f"/usr/bin/{name}")
     return str(folder)
 

@@ -7,14 +7,21 @@ places, with everything else on the way gone.
 
 from __future__ import annotations
 
+import ctypes
 import os
+import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
+from functools import cache
 from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
 
 from jupyter_codepad.execution.landlock import closed_folder
 from jupyter_codepad.execution.rungs import interpreter_folders
 
 ORDINARY_UID = 65_432
+CLONE_FS, CLONE_NEWNS = 0x200, 0x20000
 PROJECT = Path(__file__).parents[2]
 SCRIPT = """
 set -e
@@ -66,6 +73,44 @@ def elsewhere(command: list[str], *, stage: Path, ordinary: bool) -> list[str]:
     script = ["bash", "-c", SCRIPT, "elsewhere", str(stage), str(len(paths)), *paths]
     parts = ["unshare", "--mount", "--propagation", "private", *script]
     return [*parts, *(drop if ordinary else []), *command]
+
+
+@cache
+def opened_view() -> int:
+    """A descriptor of a mount namespace in which everybody may read our Python.
+
+    Raises ``OSError`` where there can be none.
+    """
+    with TemporaryDirectory(prefix="codepad-stage-", dir="/tmp") as stage:
+        command = elsewhere(["sh", "-c", "echo made; read _"], stage=Path(stage), ordinary=False)
+        with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as made:
+            if made.stdout is None or made.stdout.readline() != b"made\n":
+                raise OSError("no mount namespace can be made here")
+            found = os.open(f"/proc/{made.pid}/ns/mnt", os.O_RDONLY | os.O_CLOEXEC)
+            made.communicate()
+    return found
+
+
+def move_this_thread() -> None:
+    """Let this thread, and all that it starts, see our Python where everybody may read it."""
+    libc = ctypes.CDLL(None, use_errno=True)
+    view = opened_view()
+    # Only who has a root and a working folder of their own can go elsewhere: setns(2).
+    if libc.unshare(CLONE_FS) or libc.setns(view, CLONE_NEWNS):
+        raise OSError(ctypes.get_errno(), "cannot go elsewhere")
+    os.chdir(PROJECT)
+
+
+def popen_elsewhere(command: list[str], **options: Any) -> subprocess.Popen[str]:
+    """Start a program that sees our Python where everybody may read it."""
+
+    def start() -> subprocess.Popen[str]:
+        return subprocess.Popen(command, **options)
+
+    if os.geteuid() != 0 or not needs_moving():
+        return start()
+    with ThreadPoolExecutor(1, initializer=move_this_thread) as pool:
+        return pool.submit(start).result()
 
 
 def environment(home: Path) -> dict[str, str]:

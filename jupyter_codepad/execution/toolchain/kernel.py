@@ -73,6 +73,7 @@ class ToolchainKernel(Kernel):
             "file_extension": Path(self._recipe.file_name).suffix,
         }
         self._interrupts = Interrupts()
+        self._spare = spare_terminal()
         cache = Path(os.environ.get("TMPDIR", "/tmp")) / "builds"  # noqa: S108 - the sandbox's
         self._builder = Builder(
             self._recipe,
@@ -118,7 +119,14 @@ class ToolchainKernel(Kernel):
             require_file(main)
             argv = self._builder.build(main, lambda text: self.show("stderr", text))
             environment = self._builder.environment
-            program = Program(argv, environment, self, given=given, terminal=self._recipe.terminal)
+            program = Program(
+                argv,
+                environment,
+                self,
+                given=given,
+                terminal=self._recipe.terminal,
+                spare=self._spare,
+            )
             status, words = program.run()
         except NotBuilt as error:
             return self._failed("NotBuilt", str(error))
@@ -192,6 +200,17 @@ class ToolchainKernel(Kernel):
             return str(reply["content"]["value"])
         except (ValueError, KeyError, TypeError):
             return None  # not signed, or no answer
+
+
+def spare_terminal() -> tuple[int, int] | None:
+    """The ends of the terminal that the sandbox has brought along, if it has."""
+    named = os.environ.pop("CODEPAD_TERMINAL", "").split()
+    if len(named) != 2:
+        return None
+    ours, theirs = (int(number) for number in named)
+    for descriptor in (ours, theirs):
+        os.set_inheritable(descriptor, False)
+    return ours, theirs
 
 
 def place_code(main: str, code: str) -> None:

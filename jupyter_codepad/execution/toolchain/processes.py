@@ -68,11 +68,14 @@ def spawn(argv: list[str], environment: dict[str, str], streams: tuple[int, int,
 def children(pid: int) -> list[int]:
     """The processes that any thread of a process has started."""
     found: list[int] = []
-    with suppress(OSError):
-        for task in os.listdir(f"/proc/{pid}/task"):
-            with suppress(OSError, ValueError):
-                text = Path(f"/proc/{pid}/task/{task}/children").read_text()
-                found += map(int, text.split())
+    try:
+        tasks = os.listdir(f"/proc/{pid}/task")
+    except OSError:
+        tasks = [str(pid)]  # a sandbox may show no more of this kernel than its first thread
+    for task in tasks:
+        with suppress(OSError, ValueError):
+            text = Path(f"/proc/{pid}/task/{task}/children").read_text()
+            found += map(int, text.split())
     return found
 
 

@@ -66,7 +66,7 @@ class Program:
 
     ``given``: the input as a whole, then its end; None: whoever looks at the console is asked.
     ``terminal``: what is a terminal, so that C libraries and others print without delay; stderr is
-    a pipe always.
+    a pipe always. ``spare``: the ends of a terminal, for where none can be made.
     """
 
     def __init__(
@@ -77,12 +77,14 @@ class Program:
         *,
         given: str | None,
         terminal: Terminal,
+        spare: tuple[int, int] | None = None,
     ) -> None:
         self._argv = argv
         self._environment = environment
         self._console = console
         self._given = given
         self._terminal = terminal
+        self._spare = spare
         self._ours: list[int] = []
         self._theirs: list[int] = []
         self._input = self._tty = -1
@@ -146,7 +148,7 @@ class Program:
         if self._terminal == "none":
             return None
         try:
-            ours, theirs = os.openpty()
+            ours, theirs = self._terminal_ends()
         except OSError:
             return None
         settings = termios.tcgetattr(theirs)
@@ -160,6 +162,20 @@ class Program:
         fcntl.ioctl(theirs, termios.TIOCSWINSZ, size)
         self._tty = theirs
         return ours, theirs
+
+    def _terminal_ends(self) -> tuple[int, int]:
+        """A new terminal, or copies of the ends of the spare one. Raises ``OSError``."""
+        try:
+            return os.openpty()
+        except OSError:
+            if self._spare is None:
+                raise
+        ours, theirs = self._spare
+        try:
+            termios.tcflush(theirs, termios.TCIOFLUSH)  # what the last program has left
+        except termios.error as error:
+            raise OSError("a program has hung the terminal up") from error
+        return os.dup(ours), os.dup(theirs)
 
     def _given_file(self) -> int:
         with tempfile.TemporaryFile() as file:

@@ -1,19 +1,16 @@
 /** The top bar: what room this is, whether it is saved, who is here, and the ways out. */
 import { useEffect, useRef, useState } from 'react';
 import { Icon } from '../icon';
-import { later } from '../later';
 import { Avatar } from '../people/view';
 import { useSignal } from '../react';
 import { StatusBadge } from '../sync/badge';
 import { capital, givableRoles, ROLE_WORDS } from '../people/roles';
 import { Modal } from '../popover';
+import { RoomControls } from '../rooms/controls';
+import { LinksView } from '../rooms/links';
 import type { Role } from '../types';
 import { LanguageMenu } from './language_menu';
 import type { PageModel } from './model';
-
-// What hosts open now and then is not loaded by everybody.
-const RoomControls = later(() => import('../rooms/controls').then(part => part.RoomControls));
-const LinksView = later(() => import('../rooms/links').then(part => part.LinksView));
 
 const AVATARS = 5;
 const LINK = 'M10.600 13.400a1 1 0 0 1 0-1.400l1.400-1.400 1.400 1.400-1.400 1.400a1 1 0 0 1-1.400 0zM3.500 16a5 5 0 0 1 1.400-4.200l3-3 1.400 1.400-3 3a3 3 0 1 0 4.300 4.300l3-3 1.400 1.400-3 3A5 5 0 0 1 3.500 16zm11.600-2.200-1.400-1.400 3-3a3 3 0 1 0-4.300-4.300l-3 3L8 6.700l3-3a5 5 0 1 1 7.100 7.100z';

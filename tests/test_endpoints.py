@@ -152,6 +152,7 @@ async def test_inside_a_guest_reaches_their_own_room_only(server: JupyterServer)
         ("POST", f"rooms/{other['id']}/invites", {"role": "member"}),
         ("DELETE", f"rooms/{other['id']}/invites", None),
         ("POST", f"rooms/{other['id']}/runs", {"document": "pad"}),
+        ("POST", f"rooms/{other['id']}/runs/batch", {"cell_ids": ["x"]}),
         ("POST", f"rooms/{other['id']}/runs/{'x' * 12}/interrupt", None),
         ("POST", f"rooms/{other['id']}/runs/{'x' * 12}/input", {"text": "x"}),
         ("GET", f"rooms/{other['id']}/runs/{'x' * 12}/output", None),

@@ -7,11 +7,12 @@ from typing import Annotated
 from pydantic import AfterValidator, BaseModel, Field
 
 from ..access.roles import Permission
+from ..access.tokens import new_id
 from ..handlers import CodepadHandler, RoomHandler, public, requires
 from ..rooms.access import Access
 from ..rooms.handlers import ROOM
 from ..rooms.models import Body, RoomModel
-from .models import Run
+from .models import Run, Runs
 from .room_runs import RunAuthor, RunWish
 
 STDIN_LIMIT_BYTES = 64 * 1024
@@ -48,6 +49,18 @@ class RunCreate(Body):
     cell_id: str | None = Field(default=None, max_length=64)
     stdin: Annotated[str, AfterValidator(_stdin)] | None = None
     main: FilePath | None = None
+    batch: str | None = Field(default=None, max_length=64)
+
+
+class BatchCreate(Body):
+    """A wish to run cells of the notebook, one after the other.
+
+    ``cell_ids``: in this order; ``batch``: as of a run, by default these cells have one of their
+    own.
+    """
+
+    document: str = Field(default="pad", pattern="^pad$")
+    cell_ids: list[Annotated[str, Field(max_length=64)]] = Field(min_length=1, max_length=1000)
     batch: str | None = Field(default=None, max_length=64)
 
 
@@ -139,6 +152,28 @@ class RunsHandler(RoomHandler):
         self.answer(run, 202)
 
 
+class BatchHandler(RoomHandler):
+    """``rooms/<id>/runs/batch``: run cells of the notebook."""
+
+    @requires(
+        Permission.RUN,
+        summary="Run cells, one after the other, up to the first that fails",
+        body=BatchCreate,
+        answer=Runs,
+        status=202,
+        limit="runs_per_person",
+    )
+    async def post(self, room_id: str) -> None:
+        wish = self.body(BatchCreate)
+        batch = wish.batch or new_id()
+        runs = await self.codepad.runs.run_all(
+            self.codepad.run_room(self.access.room),
+            run_author(self.access),
+            [RunWish(wish.document, cell_id, batch=batch) for cell_id in wish.cell_ids],
+        )
+        self.answer(Runs(runs=runs), 202)
+
+
 class InputHandler(RoomHandler):
     """``rooms/<id>/runs/<run>/input``: answer what the program asks."""
 
@@ -227,6 +262,7 @@ class HealthHandler(CodepadHandler):
 RUN = r"(?P<run_id>[A-Za-z0-9_-]{12})"
 ROUTES = [
     (rf"api/rooms/{ROOM}/runs", RunsHandler),
+    (rf"api/rooms/{ROOM}/runs/batch", BatchHandler),
     (rf"api/rooms/{ROOM}/runs/{RUN}/interrupt", InterruptHandler),
     (rf"api/rooms/{ROOM}/runs/{RUN}/input", InputHandler),
     (rf"api/rooms/{ROOM}/runs/{RUN}/output", OutputHandler),

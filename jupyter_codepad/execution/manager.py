@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from logging import Logger
 
 from ..errors import Conflict, Invalid, NotFound, TooMany, Unavailable
 from ..storage import Database
+from ..storage.tables import RunRecord
 from .downloads import output_text
 from .fair_queue import FairQueue, default_limit
 from .gateway import RemoteRung
@@ -16,8 +17,8 @@ from .models import Run, RunStatus
 from .records import RunRecords
 from .room_files import RoomFiles
 from .room_kernels import RoomKernels
-from .room_runs import Documents, Job, RoomRuns, RunAuthor, RunRoom, RunWish
-from .run_document import CellOutputs, RunDocument
+from .room_runs import Documents, Job, Notebook, RoomRuns, RunAuthor, RunRoom, RunWish
+from .run_document import CellOutputs, RunDocument, RunEntry
 from .sandbox import NOT_RUN, Sandbox, SandboxStatus
 from .starts import KernelStart
 from .tasks import Tasks
@@ -26,6 +27,7 @@ from .worker import RunWorker
 RESTARTED = "The server was restarted while this ran."
 STOPPED = "stopped by {name}"
 CLOSED = "The room was closed."
+FULL = "Many runs are waiting in this room already."
 OVER_KEPT = 1000
 """So many rooms that are over are remembered: a request that was let in before may still come."""
 
@@ -138,41 +140,52 @@ class RunManager:
         Raises ``Unavailable`` where code is not run, ``Conflict`` for a cell of no notebook or none
         of a notebook, ``NotFound`` for an unknown cell, ``TooMany`` when the queue is full.
         """
+        [run] = await self.run_all(room, by, [wish])
+        return run
+
+    async def run_all(self, room: RunRoom, by: RunAuthor, wishes: Sequence[RunWish]) -> list[Run]:
+        """Accept runs, one after the other; those at the end that find no place are left out.
+
+        Raises as ``run`` does, ``TooMany`` when there is a place for none.
+        """
         self._require_allowed()
-        wish = room.settled(wish)
-        if (wish.cell_id is None) == (room.pad_type == "notebook"):
+        wishes = [room.settled(wish) for wish in wishes]
+        if any((wish.cell_id is None) == (room.pad_type == "notebook") for wish in wishes):
             raise Conflict("wrong_cell", "Name a cell to run in a notebook, and only there.")
         runs = await self._open(room)
-        self._require_place(runs)
-        source = await self._documents.pad_source(room.room_id, wish.cell_id)
-        record = await self._records.add(room.room_id, by, wish.document, wish.cell_id)
+        wishes = wishes[: self._places(runs)]
+        cell_ids = [wish.cell_id for wish in wishes]
+        sources = await self._documents.pad_sources(room.room_id, cell_ids)
+        records = await self._records.add(room.room_id, by, wishes)
         notebook = None
-        if wish.cell_id is not None:
+        if room.pad_type == "notebook":
             notebook = await self._documents.hold_notebook(room.room_id)
         # From here on nothing is waited for, so that the room cannot be closed in between.
         try:
-            self._require_place(runs)
+            taken = records[: self._places(runs)]
         except (Conflict, TooMany) as error:
-            await self._records.refuse(record, str(error))
+            await self._records.refuse(records, str(error))
+            raise
+        else:
+            waiting = [Run.of(record) for record in taken]
+            entries = runs.document.add(waiting, by.color, wishes[0].main)
+            for record, wish, source, entry in zip(taken, wishes, sources, entries, strict=False):
+                runs.queue.append(_job(record, wish, source, entry, notebook))
+            self._worker.work(runs)
+        finally:
             if notebook is not None:
                 notebook.close()
-            raise
-        entry = runs.document.add(Run.of(record), by.color, wish.main)
-        job = Job(record, wish, source, entry)
-        if notebook is not None and wish.cell_id is not None:
-            job.notebook = notebook
-            job.cell = CellOutputs(notebook.doc, notebook.cells, wish.cell_id)
-            job.cell.queue()
-        runs.queue.append(job)
-        self._worker.work(runs)
-        return Run.of(record)
+        if len(taken) < len(records):
+            await self._records.refuse(records[len(taken) :], FULL)
+        return [Run.of(record) for record in taken]
 
-    def _require_place(self, runs: RoomRuns) -> None:
+    def _places(self, runs: RoomRuns) -> int:
         if runs.closed:
             raise Conflict("room_over", runs.closed)
-        if len(runs.queue) >= self._queue_limit:
-            words = f"{len(runs.queue)} runs are waiting in this room already."
-            raise TooMany("run_queue_full", words, 5)
+        places = self._queue_limit - len(runs.queue)
+        if places < 1:
+            raise TooMany("run_queue_full", FULL, 5)
+        return places
 
     async def answer(self, room_id: str, run_id: str, text: str, by: str) -> Run:
         """Answer what a run asks; the first answer is the one.
@@ -284,3 +297,15 @@ class RunManager:
             return
         if warm and self.running_allowed and self._kernels.has_place:
             await self._kernels.warm_up(runs)
+
+
+def _job(
+    record: RunRecord, wish: RunWish, source: str, entry: RunEntry, notebook: Notebook | None
+) -> Job:
+    """A run that waits, and shows that it does."""
+    job = Job(record, wish, source, entry)
+    if notebook is not None and wish.cell_id is not None:
+        job.notebook = notebook.again()
+        job.cell = CellOutputs(notebook.doc, notebook.cells, wish.cell_id)
+        job.cell.queue()
+    return job

@@ -46,3 +46,9 @@ class Run(BaseModel):
     def of(cls, record: RunRecord) -> Run:
         """The run behind a record."""
         return cls.model_validate(record, from_attributes=True)
+
+
+class Runs(BaseModel):
+    """The runs that were accepted, in order; those at the end that found no place are left out."""
+
+    runs: list[Run]

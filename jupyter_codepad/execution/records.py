@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import timedelta
 
 from sqlalchemy import select, update
@@ -12,7 +13,7 @@ from ..errors import NotFound
 from ..storage import Database
 from ..storage.tables import RunRecord, utc_now
 from .models import Run, RunStatus
-from .room_runs import RunAuthor
+from .room_runs import RunAuthor, RunWish
 
 LATELY = timedelta(hours=1)
 CHANGING = ("status", "started_at", "ended_at", "duration_ms", "execution_count", "message")
@@ -25,40 +26,43 @@ class RunRecords:
     def __init__(self, database: Database) -> None:
         self._db = database
 
-    async def add(
-        self, room_id: str, by: RunAuthor, document: str, cell_id: str | None
-    ) -> RunRecord:
-        """Write down a run that waits. Raises ``NotFound`` when the room has just been deleted."""
-        record = RunRecord(
-            id=new_id(),
-            room_id=room_id,
-            participant_id=by.participant_id,
-            participant_name=by.name,
-            document=document,
-            cell_id=cell_id,
-            status=RunStatus.QUEUED.value,
-            queued_at=utc_now(),
-            message="",
-        )
+    async def add(self, room_id: str, by: RunAuthor, wishes: Sequence[RunWish]) -> list[RunRecord]:
+        """Write down runs that wait. Raises ``NotFound`` when the room has just been deleted."""
+        records = [
+            RunRecord(
+                id=new_id(),
+                room_id=room_id,
+                participant_id=by.participant_id,
+                participant_name=by.name,
+                document=wish.document,
+                cell_id=wish.cell_id,
+                status=RunStatus.QUEUED.value,
+                queued_at=utc_now(),
+                message="",
+            )
+            for wish in wishes
+        ]
         try:
             async with self._db.transaction() as tx:
-                tx.add(record)
+                tx.add_all(records)
         except IntegrityError as error:
             raise NotFound("room_not_found", "There is no such room any more.") from error
-        return record
+        return records
 
-    async def save(self, record: RunRecord) -> None:
-        """Write down how a run stands; of a room that has been deleted nothing is."""
-        values = {name: getattr(record, name) for name in CHANGING}
+    async def save(self, *records: RunRecord) -> None:
+        """Write down how runs stand; of a room that has been deleted nothing is."""
         async with self._db.transaction() as tx:
-            await tx.execute(update(RunRecord).where(RunRecord.id == record.id).values(values))
+            for record in records:
+                values = {name: getattr(record, name) for name in CHANGING}
+                await tx.execute(update(RunRecord).where(RunRecord.id == record.id).values(values))
 
-    async def refuse(self, record: RunRecord, words: str) -> None:
-        """Write down that a run was not taken after all, for the reason ``words``."""
-        record.status = RunStatus.INTERRUPTED.value
-        record.ended_at = utc_now()
-        record.message = words
-        await self.save(record)
+    async def refuse(self, records: Sequence[RunRecord], words: str) -> None:
+        """Write down that runs were not taken after all, for the reason ``words``."""
+        for record in records:
+            record.status = RunStatus.INTERRUPTED.value
+            record.ended_at = utc_now()
+            record.message = words
+        await self.save(*records)
 
     async def past_run(self, room_id: str, run_id: str) -> Run:
         """A run that is over. Raises ``NotFound`` for one that is not of this room."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import deque
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from pathlib import Path
@@ -38,6 +38,9 @@ class Notebook(Protocol):
     def room(self) -> int:
         """How many bytes it may still grow by."""
 
+    def again(self) -> Notebook:
+        """The same for somebody else."""
+
     def close(self) -> None:
         """It is not needed any more."""
 
@@ -45,7 +48,7 @@ class Notebook(Protocol):
 class Documents(Protocol):
     """What runs need of the room's documents."""
 
-    async def pad_source(self, room_id: str, cell_id: str | None) -> str:
+    async def pad_sources(self, room_id: str, cell_ids: Sequence[str | None]) -> list[str]:
         """The code to run."""
 
     async def run_document(self, room_id: str) -> Doc[Any]:

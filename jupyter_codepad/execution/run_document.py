@@ -6,7 +6,7 @@ else too, at any time.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -193,13 +193,12 @@ class RunDocument:
             self._kernel["status"] = status
             self._kernel["message"] = message
 
-    def add(self, run: Run, color: str, main: str | None = None) -> RunEntry:
-        """Add a run; the oldest that are over go when there are too many, or too much output.
+    def add(self, runs: Sequence[Run], color: str, main: str | None = None) -> list[RunEntry]:
+        """Add runs; the oldest that are over go when there are too many, or too much output.
 
         ``main``: the file that is run, None: the pad.
         """
-        values = {
-            **run.model_dump(mode="json"),
+        shown = {
             "color": color,
             "main": main,
             "compiling": False,
@@ -209,14 +208,19 @@ class RunDocument:
             "position": 0,
         }
         with self.doc.transaction():
-            self._runs.append(Map({**values, "outputs": Array()}))
+            for run in runs:
+                values = {**run.model_dump(mode="json"), **shown}
+                self._runs.append(Map({**values, "outputs": Array()}))
             while len(self._runs) > self._keep and self._oldest_is_over():
                 del self._runs[0]
             sizes = [text_size(entry["outputs"]) for entry in self._runs]
             while sum(sizes) > self._keep_bytes and self._oldest_is_over():
                 del self._runs[0]
                 del sizes[0]
-        return RunEntry(self.doc, self._runs[len(self._runs) - 1], self._runs)
+        first = len(self._runs) - len(runs)
+        return [
+            RunEntry(self.doc, self._runs[first + place], self._runs) for place in range(len(runs))
+        ]
 
     def _oldest_is_over(self) -> bool:
         return RunStatus(self._runs[0]["status"]).over

@@ -22,6 +22,10 @@ SAFE_MIME_TYPES = frozenset(
         "application/json",
     }
 )
+WIDGET_VIEW = "application/vnd.jupyter.widget-view+json"
+WIDGET_WORDS = "A widget: it works in notebooks of your own, not in rooms."
+OTHER_WORDS = "This cannot be shown in rooms: {}"
+MIME_CHARACTERS = 100
 TRACEBACK_LINES = 200
 LINE_CHARACTERS = 4000
 TRACEBACK_CHARACTERS = 100_000
@@ -46,6 +50,8 @@ def display_output(kind: str, content: Message) -> Output:
     for mime, value in data.items() if isinstance(data, dict) else ():
         if mime in SAFE_MIME_TYPES:
             shown[mime] = plain_json(value) if mime == "application/json" else _text(value)
+    if not shown and isinstance(data, dict) and data:
+        shown["text/plain"] = _instead(data)
     output: Output = {
         "output_type": "execute_result" if kind == "execute_result" else "display_data",
         "data": shown,
@@ -54,6 +60,13 @@ def display_output(kind: str, content: Message) -> Output:
     if kind == "execute_result":
         output["execution_count"] = count_of(content)
     return output
+
+
+def _instead(data: Message) -> str:
+    """The words for a display of which nothing can be shown."""
+    if WIDGET_VIEW in data:
+        return WIDGET_WORDS
+    return OTHER_WORDS.format(clean(next(iter(data)), MIME_CHARACTERS))
 
 
 def display_id_of(content: Message) -> str:

@@ -71,7 +71,7 @@ class RunWorker:
         """Interrupt a run, or take it out of the queue, for the reason ``words``."""
         if job is not runs.current:
             runs.queue.remove(job)
-            await self._finish(job, RunStatus.INTERRUPTED, words)
+            await self._finish(job, status=RunStatus.INTERRUPTED, words=words)
             await self._stop_batch(runs, job)
         elif job.running:
             self._interrupt(runs, job, words)
@@ -79,7 +79,7 @@ class RunWorker:
             job.record.status == RunStatus.QUEUED.value and not job.stop_words
         ):  # its kernel is still being started: that goes on without it
             job.stop_words = words
-            await self._finish(job, RunStatus.INTERRUPTED)
+            await self._finish(job, status=RunStatus.INTERRUPTED)
 
     async def clear(self, runs: RoomRuns, words: str) -> None:
         """Interrupt every run of a room and end its kernel, for the reason ``words``."""
@@ -91,8 +91,7 @@ class RunWorker:
         await self._kernels.end(runs)
         if runs.worker is not None:
             await asyncio.gather(runs.worker, return_exceptions=True)
-        for job in waiting:
-            await self._finish(job, RunStatus.INTERRUPTED, words)
+        await self._finish(*waiting, status=RunStatus.INTERRUPTED, words=words)
 
     # -- inside -----------------------------------------------------------------------------------
 
@@ -121,11 +120,16 @@ class RunWorker:
     def _show_places(self, runs: RoomRuns, before: int) -> None:
         """Show how many runs go before each that waits: those of ``before`` rooms, and the room's.
 
-        The room's next run has the place 0 when nothing of others goes before it.
+        The room's next run has the place 0 when nothing of others goes before it. Of a batch the
+        first shows it: what of the others goes before the rest of them, they see.
         """
         own = 1 if runs.current is not None else 0
+        batches: set[str | None] = set()
         for place, job in enumerate(runs.queue):
-            job.entry.show_place(own + before + place)
+            later = job.wish.batch in batches
+            job.entry.show_place(0 if later else own + before + place)
+            if job.wish.batch is not None:
+                batches.add(job.wish.batch)
 
     async def _stop_batch(self, runs: RoomRuns, failed: Job) -> None:
         """What was to run after a run that has failed is not run."""
@@ -133,8 +137,7 @@ class RunWorker:
         waiting = [job for job in runs.queue if batch is not None and job.wish.batch == batch]
         for job in waiting:
             runs.queue.remove(job)
-        for job in waiting:
-            await self._finish(job, RunStatus.INTERRUPTED, NOT_RUN)
+        await self._finish(*waiting, status=RunStatus.INTERRUPTED, words=NOT_RUN)
 
     async def _run_one(self, runs: RoomRuns, job: Job) -> None:
         try:
@@ -145,11 +148,11 @@ class RunWorker:
             runs.document.set_kernel("dead", str(error))
             if not RunStatus(job.record.status).over:
                 status = RunStatus.INTERRUPTED if job.stop_words else RunStatus.DEAD
-                await self._finish(job, status, job.stop_words or str(error))
+                await self._finish(job, status=status, words=job.stop_words or str(error))
             return
         if job.stop_words:
             if not RunStatus(job.record.status).over:
-                await self._finish(job, RunStatus.INTERRUPTED)
+                await self._finish(job, status=RunStatus.INTERRUPTED)
             return
         limits = self._limits.of_run(runs.room.language, notebook=job.cell is not None)
         collector = self._collector(kernel, job, limits)
@@ -251,10 +254,11 @@ class RunWorker:
         if runs.current is job and job.running and kernel is runs.kernel and kernel.alive:
             kernel.kill(IGNORED)
 
-    async def _finish(self, job: Job, status: RunStatus, words: str = "") -> None:
-        self._close(job, status, words)
-        self._count(job)
-        await self._records.save(job.record)
+    async def _finish(self, *jobs: Job, status: RunStatus, words: str = "") -> None:
+        for job in jobs:
+            self._close(job, status, words)
+            self._count(job)
+        await self._records.save(*(job.record for job in jobs))
 
     def _close(self, job: Job, status: RunStatus, words: str) -> None:
         record = job.record

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
 from logging import Logger
 from typing import Any
 
 from jupyter_events import EventLogger
 from jupyter_server_ydoc.app import YDocExtension
-from pycrdt import Doc, Map
+from pycrdt import Doc
 from tornado.web import HTTPError
 
 from ..errors import CodepadError, Conflict, NotFound, Unavailable
@@ -20,7 +20,7 @@ from . import pads
 from .content import built
 from .document_room import DocumentRoom
 from .files import Files
-from .held import HeldNotebook, cell_outputs, rest_cells
+from .held import HeldNotebook, cell_outputs, cell_sources, rest_cells
 from .memory_rooms import MemoryRoom
 from .shared_document import SharedDocument
 from .turns import Turns
@@ -358,15 +358,13 @@ class DocumentManager:
 
     # -- for runs ---------------------------------------------------------------------------------
 
-    async def pad_source(self, room_id: str, cell_id: str | None) -> str:
-        """The code to run: the whole text of a file pad, or one cell of a notebook pad."""
+    async def pad_sources(self, room_id: str, cell_ids: Sequence[str | None]) -> list[str]:
+        """The code to run: the whole text of a file pad (None), or cells of a notebook pad."""
         room = await self._room(room_id)
         pad = await self.open_pad(room)
         pad.shared.flush()
-        document = pad.document
-        if cell_id is None:
-            return str(document.get())
-        return str(self._cell(document, cell_id)["source"])
+        ids = [cell_id for cell_id in cell_ids if cell_id is not None]
+        return cell_sources(pad.document, ids) if ids else [str(pad.document.get())]
 
     async def move_pad(self, room: RoomRecord, rename: Callable[[], Awaitable[None]]) -> None:
         """Rename a pad's file while nothing writes it, and tell who has it open."""
@@ -385,19 +383,12 @@ class DocumentManager:
     async def cell_outputs(self, room_id: str, cell_id: str) -> list[Any]:
         """The outputs of a cell of a notebook pad. Raises ``NotFound`` when it has none."""
         document = (await self.open_pad(await self._room(room_id))).document
-        return cell_outputs(self._cell(document, cell_id))
+        return cell_outputs(document, cell_id)
 
     async def rest_cells(self, room_id: str) -> None:
         """Mark every cell of a room's notebook as not running: no code of it does."""
         with suppress(CodepadError):
             rest_cells((await self.open_pad(await self._room(room_id))).document)
-
-    def _cell(self, document: Any, cell_id: str) -> Map[Any]:
-        cells: list[Map[Any]] = list(document.ycells)
-        for cell in cells:
-            if cell.get("id") == cell_id:
-                return cell
-        raise NotFound("cell_not_found", "That cell is not in the notebook any more.")
 
     async def _room(self, room_id: str) -> RoomRecord:
         room = await self._rooms.room(room_id)

@@ -10,6 +10,7 @@ from playwright.async_api import Browser, expect
 
 from tests.browser.test_room import join, ready, text_of, violations, write
 from tests.support.browser import Window
+from tests.support.lab import LabProfile
 from tests.support.server import JupyterServer
 
 pytestmark = pytest.mark.browser
@@ -284,11 +285,11 @@ async def test_the_host_s_panels_fit_a_phone(server: JupyterServer, chromium: Br
     await host.context.close()
 
 
-async def test_jupyterlab_admits_from_the_lobby(server: JupyterServer, chromium: Browser) -> None:
+async def test_jupyterlab_admits_from_the_lobby(
+    server: JupyterServer, chromium: Browser, lab: LabProfile
+) -> None:
     room = await server.room(title="Lab room", lobby=True)
-    host = await Window.open(chromium)
-    page = host.page
-    await page.goto(f"{server.url}lab?token={server.token}")
+    page = (await lab.open()).page
     await page.get_by_role("tab", name="Codepad").click()
     item = page.locator(f'[data-room-id="{room["id"]}"]')
     await expect(item).to_be_visible(timeout=30_000)
@@ -312,5 +313,5 @@ async def test_jupyterlab_admits_from_the_lobby(server: JupyterServer, chromium:
     await page.get_by_test_id("rotate").click()
     qr = page.get_by_test_id("qr")
     assert await qr.evaluate("image => image.decode().then(() => image.naturalWidth)") > 100
-    for window in (host, ada, late):
+    for window in (ada, late):
         await window.context.close()

@@ -7,10 +7,10 @@ import re
 from typing import Any
 
 import pytest
-from playwright.async_api import Browser, Locator, Page, expect
+from playwright.async_api import Browser, expect
 
 from tests.browser.test_room import join
-from tests.support.browser import Window
+from tests.support.lab import LabProfile, cell, panel, prompt, run
 from tests.support.server import JupyterServer
 
 pytestmark = pytest.mark.browser
@@ -32,10 +32,12 @@ SLEEPS = "import time\nprint('started')\ntime.sleep(120)"
 FAILS = "1 / 0"
 NEVER = "print('never')"
 SLOW = "import time\nprint('slow begins')\ntime.sleep(2)\nprint('slow is over')"
+LAST = "print('nobody', 'looks')"
+ASKS = "name = input('Name? ')\nprint('Hello,', name)"
 
 
-def write_notebook(server: JupyterServer, name: str, *sources: str, ids: bool = False) -> str:
-    """A notebook of the host's own; without ids it is of format 4.4."""
+def write_notebook(server: JupyterServer, name: str, *sources: str) -> str:
+    """A notebook of the host's own, of format 4.4: its cells have no ids."""
     cells: list[dict[str, Any]] = [
         {
             "cell_type": "code",
@@ -43,45 +45,12 @@ def write_notebook(server: JupyterServer, name: str, *sources: str, ids: bool = 
             "metadata": {},
             "outputs": [],
             "source": source,
-            **({"id": f"cell-{place}"} if ids else {}),
         }
-        for place, source in enumerate(sources)
+        for source in sources
     ]
-    notebook = {
-        "nbformat": 4,
-        "nbformat_minor": 5 if ids else 4,
-        "metadata": KERNEL,
-        "cells": cells,
-    }
+    notebook = {"nbformat": 4, "nbformat_minor": 4, "metadata": KERNEL, "cells": cells}
     (server.root_dir / name).write_text(json.dumps(notebook))
     return name
-
-
-async def open_lab(browser: Browser, server: JupyterServer, path: str) -> Window:
-    """JupyterLab of the server's owner, with a notebook open."""
-    window = await Window.open(browser)
-    await window.page.goto(f"{server.url}lab/tree/{path}?token={server.token}&reset")
-    await expect(cell(window.page, 0)).to_be_visible(timeout=60_000)
-    return window
-
-
-def panel(page: Page) -> Locator:
-    """The notebook in front."""
-    return page.locator(".jp-NotebookPanel:not(.lm-mod-hidden)")
-
-
-def cell(page: Page, number: int) -> Locator:
-    return panel(page).locator(".jp-Notebook .jp-CodeCell").nth(number)
-
-
-async def run(page: Page, number: int) -> None:
-    """Run a cell as a person does."""
-    await cell(page, number).locator(".cm-content").click()
-    await page.keyboard.press("Control+Enter")
-
-
-def prompt(page: Page, number: int) -> Locator:
-    return cell(page, number).locator(".jp-InputPrompt")
 
 
 async def kernels(server: JupyterServer) -> list[Any]:
@@ -92,12 +61,13 @@ async def kernels(server: JupyterServer) -> list[Any]:
 
 
 async def test_cells_run_in_the_room_for_everybody(  # noqa: PLR0915 - one long story
-    server: JupyterServer, chromium: Browser
+    server: JupyterServer, chromium: Browser, lab: LabProfile
 ) -> None:
-    path = write_notebook(server, "lesson.ipynb", PRINTS, MOVES, SLEEPS, FAILS, NEVER, SLOW)
+    path = write_notebook(
+        server, "lesson.ipynb", PRINTS, MOVES, SLEEPS, FAILS, NEVER, SLOW, LAST, ASKS
+    )
     room = await server.room(source_path=path)
-    lab = await open_lab(chromium, server, room["pad_path"])
-    page = lab.page
+    page = (await lab.open(room["pad_path"])).page
     guest = await join(chromium, server, await server.invite(room["id"]), "Ada")
     theirs = guest.page.get_by_test_id("cell")
     name = panel(page).locator(".jp-KernelName")
@@ -143,27 +113,43 @@ async def test_cells_run_in_the_room_for_everybody(  # noqa: PLR0915 - one long 
     await expect(page.locator(".jp-Dialog")).to_have_count(0)
     assert await kernels(server) == []
 
-    await run(page, 5)
+    await run(page, 7)
+    field = cell(page, 7).get_by_label("Name?")
+    await expect(field).to_be_focused()
+    await page.keyboard.press("Escape")
+    await expect(cell(page, 7)).to_be_focused()
+    await theirs.nth(7).get_by_label("Name?").fill("Ada L.")
+    await theirs.nth(7).get_by_test_id("stdin-send").click()
+    await expect(cell(page, 7).locator(".jp-OutputArea")).to_contain_text("Hello, Ada L.")
+    await expect(cell(page, 7).get_by_test_id("cell-run")).to_have_text("answered by Ada (guest)")
+    await run(page, 7)
+    await expect(field).to_be_focused()
+    await page.keyboard.type("Grace")
+    await page.keyboard.press("Enter")
+    await expect(theirs.nth(7)).to_contain_text("Hello, Grace")
+    await expect(cell(page, 7)).to_be_focused()
+
+    await cell(page, 5).locator(".jp-InputPrompt").click()
+    await page.keyboard.press("Shift+ArrowDown")
+    await page.keyboard.press("Control+Enter")
     await expect(theirs.nth(5)).to_contain_text("slow begins")
-    await lab.context.close()
+    await expect(theirs.nth(6).locator(".cp-prompt")).to_have_text("[*]")
+    await page.close()
     await guest.context.close()
-    again = await open_lab(chromium, server, room["pad_path"])
-    await expect(cell(again.page, 5)).to_contain_text("slow is over", timeout=20_000)
-    await expect(prompt(again.page, 5)).to_have_text("[2]:")
+    page = (await lab.open(room["pad_path"])).page
+    await expect(cell(page, 5)).to_contain_text("slow is over", timeout=20_000)
+    await expect(prompt(page, 5)).to_have_text("[4]:")
+    await expect(cell(page, 6)).to_contain_text("nobody looks")
     assert await kernels(server) == []
     assert guest.problems == []
-    await again.context.close()
 
 
 async def test_a_notebook_is_shared_from_the_file_browser_and_stays_the_host_s(
-    server: JupyterServer, chromium: Browser
+    server: JupyterServer, lab: LabProfile
 ) -> None:
-    path = write_notebook(server, "mine.ipynb", "import os\nprint(os.getcwd())", ids=True)
-    lab = await open_lab(chromium, server, path)
-    page = lab.page
-    status = page.locator("#jp-main-statusbar")
-    await expect(status).to_contain_text("Python 3 (ipykernel) | Idle", timeout=30_000)
-    await run(page, 0)
+    path = write_notebook(server, "mine.ipynb", "import os\nprint(os.getcwd())")
+    page = (await lab.open(path)).page
+    await run(page, 0)  # before it has a kernel
     await expect(cell(page, 0).locator(".jp-OutputArea")).to_have_text(
         str(server.root_dir), timeout=30_000
     )
@@ -181,4 +167,3 @@ async def test_a_notebook_is_shared_from_the_file_browser_and_stays_the_host_s(
     running = await kernels(server)
     assert len(running) == 2 and {one.get("path", path) for one in running} == {path}
     await server.host.http.delete(f"{server.url}api/kernels/{running[0]['id']}")
-    await lab.context.close()

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 
 import pytest
-from playwright.async_api import Browser, Page, expect
+from playwright.async_api import Page, expect
 
+from tests.execution.test_limits import server_with
 from tests.support.browser import Window
+from tests.support.lab import open_lab
 from tests.support.server import JupyterServer
 from tests.support.trap import Trap
 
@@ -30,13 +33,6 @@ NOTEBOOK = {
     "nbformat": 4,
     "nbformat_minor": 5,
 }
-
-
-async def open_lab(browser: Browser, server: JupyterServer, path: str) -> Window:
-    """JupyterLab of the server's owner, with a file open."""
-    window = await Window.open(browser)
-    await window.page.goto(f"{server.url}lab/tree/{path}?token={server.token}&reset")
-    return window
 
 
 async def policy(server: JupyterServer, path: str = "lab") -> str:
@@ -85,10 +81,9 @@ async def run_foreign_code(page: Page) -> list[str]:
 async def test_lab_works_under_its_policy(server: JupyterServer, trap: Trap) -> None:
     (server.root_dir / "work.ipynb").write_text(json.dumps(NOTEBOOK))
     (server.root_dir / "evil.js").write_text("ran('file')")
-    lab = await open_lab(trap.browser, server, "work.ipynb")
+    lab = await open_lab(await Window.open(trap.browser), server, "work.ipynb")
     page = lab.page
     cell = page.locator(".jp-Notebook .jp-CodeCell").first
-    await expect(cell).to_be_visible(timeout=60_000)
     await expect(page.locator("#jp-main-statusbar")).to_contain_text("| Idle", timeout=30_000)
     await cell.locator(".cm-content").click()
     await page.keyboard.press("Shift+Enter")
@@ -133,19 +128,21 @@ async def test_files_are_not_run(server: JupyterServer) -> None:
 
 
 @pytest.mark.parametrize("option", ["protect_lab", "allow_guests"])
-async def test_the_policy_can_be_turned_off(own_server: JupyterServer, option: str) -> None:
-    own_server.options.append(f"--CodepadApp.{option}=False")
-    await own_server.restart()
-    assert "script-src" not in await policy(own_server)
+async def test_the_policy_can_be_turned_off(tmp_path: Path, option: str) -> None:
+    async with server_with(tmp_path, f"{option}=False") as server:
+        assert "script-src" not in await policy(server)
 
 
-async def test_an_own_policy_of_the_server_stays(own_server: JupyterServer) -> None:
-    config = own_server.home / "jupyter_config_dir" / "jupyter_server_config.py"
+async def test_an_own_policy_of_the_server_stays(tmp_path: Path) -> None:
+    server = JupyterServer(tmp_path)
+    config = server.home / "jupyter_config_dir" / "jupyter_server_config.py"
     config.write_text(
         "c = get_config()\nc.ServerApp.tornado_settings = {'headers': "
         "{'Content-Security-Policy': \"frame-ancestors https://school.example\"}}"
     )
-    await own_server.restart()
-    sent = await policy(own_server)
+    try:
+        sent = await policy(await server.start())
+    finally:
+        await server.close()
     assert sent.startswith("frame-ancestors https://school.example, default-src 'self';")
     assert "report-uri" not in sent

@@ -27,6 +27,7 @@ LONG = """import time
 for i in range(25):
     print("tick", i, flush=True)
     time.sleep(0.1)
+input("Go on? ")
 print("at " + "last")
 """
 
@@ -131,6 +132,8 @@ async def test_a_run_survives_all_browsers_and_is_there_for_who_comes_late(
         await window.context.close()
     late = await join(chromium, server, code, "Late")
     await expect(late.page.get_by_test_id("prompt")).to_have_text("[*]")
+    await late.page.get_by_label("Go on?").fill("yes")
+    await late.page.get_by_test_id("stdin-send").click()
     await expect(late.page.get_by_test_id("cell")).to_contain_text("at last", timeout=20_000)
     await expect(late.page.get_by_test_id("prompt")).to_have_text("[1]")
     await expect(late.page.get_by_test_id("cell")).to_contain_text("tick 24")

@@ -15,6 +15,7 @@ from pycrdt import Map
 
 from tests.browser import payloads
 from tests.support.browser import Window
+from tests.support.lab import open_lab
 from tests.support.server import JupyterServer, Person
 from tests.support.sync_client import SyncClient
 from tests.support.trap import Trap, is_foreign, open_trap
@@ -85,8 +86,7 @@ class Stage:
     async def lab(self, path: str) -> Page:
         """The host's JupyterLab with a file open."""
         page = await self.watch("lab")
-        await page.goto(f"{self.server.url}lab/tree/{path}?token={self.server.token}&reset")
-        await expect(page.locator(".jp-Notebook .jp-Cell").first).to_be_visible(timeout=60_000)
+        await open_lab(self.windows["lab"], self.server, path)
         return page
 
     async def page(self, code: str, name: str) -> Page:

@@ -13,6 +13,7 @@ from playwright.async_api import Browser, Locator, Page, expect
 from pycrdt import Map
 
 from tests.support.browser import Window
+from tests.support.lab import LabProfile
 from tests.support.server import JupyterServer
 from tests.support.sync_client import until
 
@@ -565,11 +566,9 @@ async def test_the_page_is_light(server: JupyterServer, chromium: Browser) -> No
 
 
 async def test_the_host_and_a_guest_share_a_room_from_jupyterlab(
-    server: JupyterServer, chromium: Browser
+    server: JupyterServer, chromium: Browser, lab: LabProfile
 ) -> None:
-    lab = await Window.open(chromium)
-    page = lab.page
-    await page.goto(f"{server.url}lab?token={server.token}&reset")
+    page = (await lab.open()).page
     await page.locator(".jp-LauncherCard", has_text="Codepad Room").click(timeout=60_000)
     await page.get_by_test_id("new-room-title").fill("From Lab")
     await page.get_by_test_id("new-room-starter").fill("print('from lab')\n")
@@ -602,19 +601,14 @@ async def test_the_host_and_a_guest_share_a_room_from_jupyterlab(
     await expect(guest.page.get_by_test_id("end-screen")).to_contain_text("closed this room")
     await expect(item).to_have_attribute("data-state", "closed")
     assert guest.problems == []
-    await lab.context.close()
-    await guest.context.close()
 
 
 async def test_undo_in_jupyterlab_keeps_a_cell_that_a_guest_has_typed_into(
-    server: JupyterServer, chromium: Browser
+    server: JupyterServer, chromium: Browser, lab: LabProfile
 ) -> None:
     room = await server.room(pad_type="notebook", starter_text="x = 1")
-    lab = await Window.open(chromium)
-    page = lab.page
-    await page.goto(f"{server.url}lab/tree/{room['pad_path']}?token={server.token}&reset")
+    page = (await lab.open(room["pad_path"])).page
     cells = page.locator(".jp-Notebook .jp-CodeCell")
-    await expect(cells.first).to_be_visible(timeout=60_000)
     await cells.first.locator(".cm-content").click()
     await page.keyboard.press("Escape")
     await page.keyboard.press("b")
@@ -631,19 +625,14 @@ async def test_undo_in_jupyterlab_keeps_a_cell_that_a_guest_has_typed_into(
     await page.keyboard.press("z")
     await expect(cells).to_have_count(2)
     assert await text_of(guest.page) == "x = 1\nguest = 2"
-    await lab.context.close()
-    await guest.context.close()
 
 
 async def test_a_guest_cannot_make_jupyterlab_run_anything(
-    server: JupyterServer, chromium: Browser
+    server: JupyterServer, lab: LabProfile
 ) -> None:
     room = await server.room(pad_type="notebook", starter_text="x = 1")
-    lab = await Window.open(chromium)
-    path = f"lab/tree/{room['pad_path']}?token={server.token}&reset"
-    await lab.page.goto(server.url + path)
-    cell = lab.page.locator(".jp-Notebook .jp-CodeCell")
-    await expect(cell.first).to_be_visible(timeout=60_000)
+    page = (await lab.open(room["pad_path"])).page
+    cell = page.locator(".jp-Notebook .jp-CodeCell")
     mallory = await (await server.guest(room["id"], "Mallory")).document().connect()
     html = "<b>shown</b><img src=x onerror='window.hacked=1'><script>window.hacked=1</script>"
     first = mallory.cells()[0]
@@ -657,8 +646,7 @@ async def test_a_guest_cannot_make_jupyterlab_run_anything(
     source = first["source"]
     source += "\ny = 2"
     await expect(cell.first.locator(".cm-content")).to_contain_text("y = 2")
-    assert await lab.page.evaluate("window.hacked") is None
-    await lab.context.close()
+    assert await page.evaluate("window.hacked") is None
 
 
 async def test_the_picture_in_the_readme_is_true(server: JupyterServer, chromium: Browser) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -38,6 +39,15 @@ class Notebook(Desk):
         answer = await self.ada.api("POST", f"rooms/{self.id}/runs", body)
         assert answer.status_code == 202, answer.text
         return str(answer.json()["id"])
+
+    async def run_all(self, cell_ids: list[str], **wish: Any) -> list[str]:
+        answer = await self.ada.api(
+            "POST", f"rooms/{self.id}/runs/batch", {"cell_ids": cell_ids, **wish}
+        )
+        assert answer.status_code == 202, answer.text
+        runs = answer.json()["runs"]
+        assert [run["cell_id"] for run in runs] == cell_ids[: len(runs)]
+        return [str(run["id"]) for run in runs]
 
     async def state(self, cell_id: str, wanted: str) -> None:
         def reached() -> bool:
@@ -103,16 +113,30 @@ async def test_cells_get_their_output_counts_and_answers(server: JupyterServer) 
 async def test_running_all_stops_at_the_first_error(server: JupyterServer) -> None:
     at = await notebook(server)
     cells = await at.set("x = 1", "import time\ntime.sleep(0.3)\nprint(x)", "1 / 0", "print('no')")
-    runs = [await at.run_cell(cell, batch="all") for cell in cells]
+    runs = await at.run_all(cells, batch="all")
+    runs.append(await at.run_cell(cells[3], batch="all"))
     other = await at.run_cell(cells[1])
     for cell in cells[1:]:
         await at.state(cell, "running")
     ends = [await at.screen.end_of(run_id) for run_id in runs]
-    assert [run["status"] for run in ends] == ["ok", "ok", "error", "interrupted"]
-    assert "not run" in ends[3]["message"]
+    assert [run["status"] for run in ends] == ["ok", "ok", "error", *["interrupted"] * 2]
+    assert "not run" in ends[3]["message"] and "not run" in ends[4]["message"]
     assert (await at.screen.end_of(other))["status"] == "ok"
     await until(lambda: at.cell(cells[3])["execution_state"] == "idle", "the cell at rest")
     assert at.text(cells[3]) == ""
+
+
+async def test_a_batch_that_cannot_be_run_is_refused_whole(server: JupyterServer) -> None:
+    at = await notebook(server)
+    [cell] = await at.set("1")
+    for wrong, status in (([cell, "none"], 404), ([], 422), ([cell] * 1001, 422)):
+        answer = await at.ada.api("POST", f"rooms/{at.id}/runs/batch", {"cell_ids": wrong})
+        assert answer.status_code == status, answer.text
+    answer = await at.olga.api("POST", f"rooms/{at.id}/runs/batch", {"cell_ids": [cell]})
+    assert answer.status_code == 403, "she watches"
+    [run_id] = await at.run_all([cell])
+    await at.screen.end_of(run_id)
+    assert len(at.screen.runs) == 1
 
 
 async def test_displays_are_updated_in_other_cells(server: JupyterServer) -> None:
@@ -187,19 +211,22 @@ async def leave(*people: Person) -> None:
 
 
 async def test_a_run_survives_closing_every_browser(tmp_path: Path) -> None:
-    async with server_with(tmp_path, "cleanup_delay_seconds=0.2") as server:
+    options = ("cleanup_delay_seconds=0.2", "rate_limits={'runs_per_person': '2 per minute'}")
+    async with server_with(tmp_path, *options) as server:
         at = await notebook(server)
-        [cell] = await at.set(
-            "import time\nprint('on', flush=True)\ntime.sleep(2)\nprint('done')\n6 * 7"
-        )
-        run_id = await at.run_cell(cell)
+        first = "import time\nprint('on', flush=True)\ntime.sleep(2)\nprint('done')\n6 * 7"
+        cell, *others = await at.set(first, *["print(_oh[1] + len(In))"] * 79)
+        run_id, *_ = await at.run_all([cell, *others])
         await until(lambda: at.text(cell) == "on\n", "the first line", 30)
         await leave(at.ada, at.olga)
         pad = server.pad_file(at.room)
-        await until(lambda: '"42"' in pad.read_text(), "the output in the file, nobody there", 20)
+        last = f'"{42 + 81}\\n"'
+        await until(lambda: last in pad.read_text(), "the output in the file, nobody there", 20)
         assert "done" in pad.read_text()
+        counts = [saved["execution_count"] for saved in json.loads(pad.read_text())["cells"]]
+        assert counts == list(range(1, 81))
         late = await server.guest(at.id, "Late")
-        [seen] = (await late.document().connect()).cells()
+        seen, *_ = (await late.document().connect()).cells()
         assert seen["execution_state"] == "idle" and seen["execution_count"] == 1
         assert str(seen["outputs"][0]["text"]) == "on\ndone\n"
         assert (await screen(late, at.id)).run(run_id)["status"] == "ok"
@@ -220,13 +247,16 @@ async def test_a_crash_leaves_no_cell_running(own_server: JupyterServer) -> None
 
 
 async def test_output_does_not_fill_the_notebook(tmp_path: Path) -> None:
-    async with server_with(tmp_path, "notebook_limit_bytes=100000") as server:
+    async with server_with(tmp_path, "notebook_limit_bytes=100000", "run_queue_limit=3") as server:
         at = await notebook(server)
         first, second = await at.set("print('x' * 80_000)", "print('y' * 80_000)")
         await at.screen.end_of(await at.run_cell(first))
         assert (await at.screen.end_of(await at.run_cell(second)))["truncated"]
         at.pad.cells()[1]["source"].insert(0, "# typing goes on\n")
         await until(lambda: at.pad.durable, "there is room left to type")
+        taken = await at.run_all([first] * 5)
+        assert len(taken) == 3, "as many as the queue has places for"
+        await at.screen.end_of(taken[-1])
 
 
 async def test_desks_of_files_have_no_cells(server: JupyterServer) -> None:

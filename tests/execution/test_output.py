@@ -269,7 +269,7 @@ def test_the_run_document_is_what_the_page_expects() -> None:
         execution_count=None,
         message="",
     )
-    document.add(run, "#123456")
+    document.add([run], "#123456")
     found = document.find(run.id)
     assert found is not None
     assert found["input"] is None and found["answered_by"] is None and found["position"] == 0

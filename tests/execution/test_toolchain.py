@@ -206,7 +206,7 @@ async def test_compiling_that_takes_a_while_is_told_once() -> None:
         fields: dict[str, Any] = dict.fromkeys(Run.model_fields)
         fields |= dict.fromkeys(("id", "document", "participant_id", "participant_name"), "x")
         run = Run.model_validate({**fields, "status": "running", "queued_at": now, "message": ""})
-        entry = RunDocument(Doc(), keep=1, keep_bytes=1000).add(run, "#000")
+        [entry] = RunDocument(Doc(), keep=1, keep_bytes=1000).add([run], "#000")
         collector = OutputCollector(entry, limit_bytes=1000, on_truncated=lambda: None)
         talk = Conversation(collector, Questions(entry, collector, kernel, None), entry)
     changes: list[Any] = []

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from typing import Any
+
+from jupyter_codepad.execution.shapes import WIDGET_WORDS, display_output
+from tests.execution.test_notebook_runs import notebook
 from tests.execution.test_runs import desk, text_of
 from tests.support.server import JupyterServer
 from tests.support.sync_client import until
@@ -27,7 +31,7 @@ async def test_a_widget_is_shown_in_words(server: JupyterServer) -> None:
     assert run["status"] == "ok" and text_of(run) == "after\n"
     first, second, _ = run["outputs"]
     assert first["data"] == {"text/plain": "IntSlider(value=0)"}
-    assert not any("widget" in mime for mime in second["data"])
+    assert second["data"] == {"text/plain": WIDGET_WORDS}
     assert (await at.run("print('goes on')"))["status"] == "ok"
 
 
@@ -41,3 +45,69 @@ async def test_a_widget_in_a_cell_leaves_words_in_the_file(server: JupyterServer
     file = server.pad_file(at.room)
     await until(lambda: "IntSlider(value=0)" in file.read_text(), "the words in the file")
     assert 'model_id"' not in file.read_text()
+
+
+# The real package, as it is used.
+SHOWS = """
+from IPython.display import display
+from ipywidgets import HBox, IntSlider, Output, interact
+slider = IntSlider(value=3)
+display(slider)
+HBox([slider])
+"""
+INTERACTS = """
+@interact(x=(0, 9))
+def double(x):
+    print('called with', x)
+    return 2 * x
+"""
+COLLECTS = """
+out = Output()
+display(out)
+with out:
+    print('printed into it')
+    display('shown in it')
+out.append_stdout('appended')
+"""
+GOES_ON = """
+from tqdm.auto import tqdm
+for _ in tqdm(range(30), desc='steps'):
+    slider.value += 1
+slider.observe(lambda change: print('now', change.new), 'value')
+slider.value = 7
+slider.close()
+print('after', slider.value)
+"""
+
+
+async def test_ipywidgets_are_words_and_nothing_breaks(server: JupyterServer) -> None:
+    at = await notebook(server)
+    cells = await at.set(SHOWS, INTERACTS, COLLECTS, GOES_ON)
+    runs = [await at.screen.end_of(run_id) for run_id in await at.run_all(cells)]
+    assert [run["status"] for run in runs] == ["ok"] * len(cells)
+    await until(lambda: "after" in at.text(cells[3]), "the last output")
+
+    def shown(cell: str) -> list[str]:
+        outputs: list[dict[str, Any]] = at.cell(cell)["outputs"]
+        return [output.get("text") or output["data"]["text/plain"] for output in outputs]
+
+    assert shown(cells[0]) == ["IntSlider(value=3)", "HBox(children=(IntSlider(value=3),))"]
+    assert shown(cells[1])[:2] == ["called with 4\n", "8"]
+    assert shown(cells[1])[2].startswith("interactive(children=(IntSlider(value=4, ")
+    assert shown(cells[2]) == ["Output()", "printed into it\n", "'shown in it'"]
+    bar, text = shown(cells[3])
+    assert bar.startswith("steps:   0%|") and text == "now 7\nafter 7\n"
+    file = server.pad_file(at.room)
+    await until(lambda: "now 7" in file.read_text(), "the words in the file")
+    assert "model_id" not in file.read_text() and "widget-view" not in file.read_text()
+
+
+def test_what_cannot_be_shown_is_named() -> None:
+    def words(**data: object) -> object:
+        return display_output("display_data", {"data": data})["data"].get("text/plain")
+
+    assert words(**{"application/vnd.plotly.v1+json": {}}) == (
+        "This cannot be shown in rooms: application/vnd.plotly.v1+json"
+    )
+    assert len(str(words(**{"x" * 10_000: 1}))) < 200
+    assert words(**{"image/png": "iVBO"}) is None and words() is None

@@ -19,7 +19,7 @@ from jupyter_codepad.access.guests import GuestSessionManager
 from jupyter_codepad.errors import NotFound
 from jupyter_codepad.execution.models import RunStatus
 from jupyter_codepad.execution.records import RunRecords
-from jupyter_codepad.execution.room_runs import RunAuthor
+from jupyter_codepad.execution.room_runs import RunAuthor, RunWish
 from jupyter_codepad.rooms.access import Access
 from jupyter_codepad.rooms.clock import RoomClock
 from jupyter_codepad.rooms.folders import RoomFolders
@@ -183,14 +183,14 @@ async def test_a_run_of_a_deleted_room_is_not_written_down(url: str, tmp_path: P
     by = RunAuthor(PERSON, "Ada", "#123456")
     async with world(url, tmp_path) as at:
         records = RunRecords(at.database)
-        record = await records.add(ROOM, by, "pad", None)
+        [record] = await records.add(ROOM, by, [RunWish()])
         record.status = RunStatus.RUNNING.value
         await records.save(record)
         assert (await records.past_run(ROOM, record.id)).status is RunStatus.RUNNING
         await delete_room(at.database)
-        await records.refuse(record, "The room was closed.")
+        await records.refuse([record], "The room was closed.")
         with pytest.raises(NotFound):
             await records.past_run(ROOM, record.id)
         with pytest.raises(NotFound) as refused:
-            await records.add(ROOM, by, "pad", None)
+            await records.add(ROOM, by, [RunWish()])
         assert isinstance(refused.value.__cause__, IntegrityError)

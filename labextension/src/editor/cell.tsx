@@ -2,6 +2,7 @@
 import { memo, type RefObject, useEffect, useReducer } from 'react';
 import * as Y from 'yjs';
 import { isOver, type IRunEntry, readOutputs, type RunsModel } from '../execution/model';
+import { AnsweredBy } from '../execution/cell_run';
 import { OutputView } from '../execution/output';
 import { type IRunRights, RunEnd, statusWords } from '../execution/view';
 import { Icon } from '../icon';
@@ -164,7 +165,7 @@ function CellOutput(props: ICellProps & { pending: boolean }): JSX.Element | nul
         <OutputView key={i} output={output} />
       ))}
       {entry && <RunEnd model={props.runs} run={entry} rights={rights} typedAt={props.typedAt} />}
-      {entry?.answeredBy && <p className="cp-note" data-testid="answered-by">{`answered by ${entry.answeredBy}`}</p>}
+      {entry && <AnsweredBy run={entry} />}
     </div>
   );
 }

@@ -2,7 +2,7 @@
 import { type KeyboardEvent, type ReactNode, useEffect, useMemo, useReducer, useRef, useState } from 'react';
 import { flushSync } from 'react-dom';
 import type * as Y from 'yjs';
-import type { IRunEntry, RunsModel } from '../execution/model';
+import { type IRunEntry, newestOfCells, type RunsModel } from '../execution/model';
 import { AskedNews, useTypedAt } from '../execution/stdin';
 import { type IRunRights, RunControls, RunNews } from '../execution/view';
 import type { FollowModel } from '../people/follow';
@@ -159,8 +159,7 @@ export default function NotebookView(props: INotebookProps): JSX.Element {
     }
   }, [empty]);
 
-  const newest = new Map<string, IRunEntry>();
-  runs.runs.forEach(run => run.cellId !== null && newest.set(run.cellId, run));
+  const newest = newestOfCells(runs.runs);
   const active = list.find(cell => idOf(cell) === activeId) ?? list[0] ?? null;
   const latest = useRef({ props, newest });
   latest.current = { props, newest };

@@ -1,7 +1,7 @@
 /** The runs of a room, as the shared run document says; and what one can ask for. */
 import { Signal, type ISignal } from '@lumino/signaling';
 import * as Y from 'yjs';
-import { type Api, ApiError, wordsOf } from '../api';
+import { type Api, wordsOf } from '../api';
 import type { Provider } from '../sync/provider';
 import type { IRun, RunStatus } from '../types';
 
@@ -50,8 +50,6 @@ export interface IInputWish {
 export interface IRunWish {
   /** All that the program will read; without it people are asked while it runs. */
   stdin?: string;
-  /** Runs with the same one are not run any more once one of them has failed. */
-  batch?: string;
 }
 
 export type KernelStatus =
@@ -61,12 +59,6 @@ export type KernelStatus =
   | 'busy'
   | 'dead'
   | 'unavailable';
-
-/** How many cells of "Run all" wait on the server at a time: its queue has a limit. */
-const IN_FLIGHT = 10;
-const PATIENCE = 20;
-const AGAIN_MS = 3000;
-const FAILED = new Set<RunStatus>(['error', 'interrupted', 'dead']);
 
 export function isOver(status: RunStatus): boolean {
   return status !== 'queued' && status !== 'running';
@@ -81,9 +73,6 @@ export class RunsModel {
   private _ranAt = -Infinity;
   /** Runs whose program has read something from here. */
   private readonly _answered = new Set<string>();
-  private _disposed = false;
-  /** The runs of "Run all" that goes on now, and how they stood when they were last seen. */
-  private _batch: Map<string, RunStatus> | null = null;
   /** What was asked for and is not answered yet. */
   private readonly _asked = new Set<string>();
   /** Converted entries, kept until their shared map changes: long outputs are not copied twice. */
@@ -146,23 +135,19 @@ export class RunsModel {
     });
   }
 
-  /** Run cells in their order; those after one that fails are not run. */
-  async runCells(cellIds: string[]): Promise<void> {
-    const [only] = cellIds;
-    if (cellIds.length < 2) {
-      return only === undefined ? undefined : this.run(only);
-    }
-    // Not one request: Stop and Restart must work meanwhile.
-    if (!this._batch) {
-      this._batch = new Map();
-      try {
-        await this._runBatch(cellIds, this._batch);
-      } catch (error) {
-        this._failed.emit(wordsOf(error));
-      } finally {
-        this._batch = null;
-      }
-    }
+  /**
+   * Ask for runs of cells, one after the other; those after one that fails are not run.
+   *
+   * Resolves with the runs that were accepted: those at the end that find no place are left out.
+   * Rejects with the server's words.
+   */
+  async askForCells(cellIds: string[], batch: string): Promise<IRun[]> {
+    this._ranAt = performance.now();
+    const path = `rooms/${this._roomId}/runs/batch`;
+    const { runs } = await this._marked('run cells', () =>
+      this._api.request<{ runs: IRun[] }>('POST', path, { cell_ids: cellIds, batch })
+    );
+    return runs;
   }
 
   /** Answer what a program asks; whether ours was the answer that it got. */
@@ -191,15 +176,20 @@ export class RunsModel {
 
   /** The newest run of a cell of the notebook, or null. */
   ofCell(cellId: string): IRunEntry | null {
-    return this.runs.reverse().find(run => run.cellId === cellId) ?? null;
+    return newestOfCells(this.runs).get(cellId) ?? null;
   }
 
   async stop(): Promise<void> {
     const run = this.current;
     if (run) {
-      const path = `rooms/${this._roomId}/runs/${run.id}/interrupt`;
-      await this._ask('stop', () => this._api.request<IRun>('POST', path));
+      await this.interrupt(run.id);
     }
+  }
+
+  /** Stop a run, or have it not begin. */
+  async interrupt(runId: string): Promise<void> {
+    const path = `rooms/${this._roomId}/runs/${runId}/interrupt`;
+    await this._ask(`stop ${runId}`, () => this._api.request<IRun>('POST', path));
   }
 
   async restart(): Promise<void> {
@@ -208,8 +198,6 @@ export class RunsModel {
   }
 
   dispose(): void {
-    this._disposed = true;
-    this._changed.emit(); // whoever waits for a change need not any more
     this._unobserve();
     this.provider.replaced.disconnect(this._onReplaced);
     Signal.clearData(this);
@@ -233,65 +221,25 @@ export class RunsModel {
     return this._api.request<IRun>('POST', `rooms/${this._roomId}/runs`, body);
   }
 
-  private async _runBatch(cellIds: string[], runs: Map<string, RunStatus>): Promise<void> {
-    const batch = String(Math.random()).slice(2);
-    const look = (): RunStatus[] => {
-      for (const { id, status } of this.runs) {
-        if (runs.has(id)) {
-          runs.set(id, status);
-        }
-      }
-      return [...runs.values()];
-    };
-    for (const cellId of cellIds) {
-      await this._until(() => look().filter(status => !isOver(status)).length < IN_FLIGHT);
-      if (this._disposed || look().some(status => FAILED.has(status))) {
-        return;
-      }
-      const { id } = await this._patiently(() => this._request(cellId, { batch }));
-      runs.set(id, 'queued');
-    }
-  }
-
-  /** Where the server has too much to do, ask again a little later. */
-  private async _patiently<T>(request: () => Promise<T>): Promise<T> {
-    for (let tries = 0; ; tries++) {
-      try {
-        return await request();
-      } catch (error) {
-        if (!(error instanceof ApiError && error.status === 429) || tries === PATIENCE || this._disposed) {
-          throw error;
-        }
-        await new Promise(resolve => setTimeout(resolve, AGAIN_MS));
-      }
-    }
-  }
-
-  private _until(condition: () => boolean): Promise<void> {
-    return new Promise(resolve => {
-      const look = (): void => {
-        if (condition() || this._disposed) {
-          this._changed.disconnect(look);
-          resolve();
-        }
-      };
-      this._changed.connect(look);
-      look();
-    });
-  }
-
+  /** Ask for something, once at a time; whether it was granted. */
   private async _ask(what: string, request: () => Promise<unknown>): Promise<boolean> {
     if (this._asked.has(what)) {
       return false;
     }
-    this._asked.add(what);
-    this._changed.emit();
     try {
-      await request();
+      await this._marked(what, request);
       return true;
     } catch (error) {
       this._failed.emit(wordsOf(error));
       return false;
+    }
+  }
+
+  private async _marked<T>(what: string, request: () => Promise<T>): Promise<T> {
+    this._asked.add(what);
+    this._changed.emit();
+    try {
+      return await request();
     } finally {
       this._asked.delete(what);
       this._changed.emit();
@@ -315,6 +263,13 @@ export class RunsModel {
     this._observe();
     this._changed.emit();
   };
+}
+
+/** The newest run of each cell of the notebook. */
+export function newestOfCells(runs: readonly IRunEntry[]): Map<string, IRunEntry> {
+  const newest = new Map<string, IRunEntry>();
+  runs.forEach(run => run.cellId !== null && newest.set(run.cellId, run));
+  return newest;
 }
 
 function readEntry(map: Y.Map<unknown>): IRunEntry {

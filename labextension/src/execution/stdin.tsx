@@ -17,6 +17,9 @@ export function useTypedAt(): RefObject<number> {
   return typedAt;
 }
 
+/** Where the keyboard is when it leaves the field: the cell, on the room page or in JupyterLab, or the runs. */
+const AROUND = '.cp-cell, .jp-Cell, .cp-run-list';
+
 export interface IInputFieldProps {
   model: RunsModel;
   run: IRunEntry;
@@ -35,6 +38,9 @@ export function InputField(props: IInputFieldProps): JSX.Element | null {
   const [sending, setSending] = useState(false);
   const field = useRef<HTMLInputElement>(null);
   const id = useId();
+  const leave = (): void => {
+    field.current?.closest<HTMLElement>(AROUND)?.focus({ preventScroll: true });
+  };
   useLayoutEffect(() => {
     const input = field.current;
     if (model.awaits(run, rights.me ?? null, typedAt.current ?? -Infinity)) {
@@ -43,7 +49,7 @@ export function InputField(props: IInputFieldProps): JSX.Element | null {
     return () => {
       // The field goes with the answer; the keyboard stays near it.
       if (input && document.activeElement === input) {
-        input.closest<HTMLElement>('.cp-cell, .cp-run-list')?.focus({ preventScroll: true });
+        input.closest<HTMLElement>(AROUND)?.focus({ preventScroll: true });
       }
     };
   }, []);
@@ -81,7 +87,12 @@ export function InputField(props: IInputFieldProps): JSX.Element | null {
           disabled={why !== null}
           readOnly={sending}
           aria-describedby={why ? `${id}-why` : undefined}
-          onKeyDown={event => event.stopPropagation()}
+          onKeyDown={event => {
+            event.stopPropagation();
+            if (event.key === 'Escape') {
+              leave(); // the program goes on waiting
+            }
+          }}
           onChange={event => setText(event.target.value)}
         />
         <button className="cp-button" data-testid="stdin-send" disabled={why !== null || sending}>

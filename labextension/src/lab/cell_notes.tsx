@@ -2,8 +2,11 @@
 import { ReactWidget } from '@jupyterlab/apputils';
 import type { NotebookPanel } from '@jupyterlab/notebook';
 import type { PanelLayout, Widget } from '@lumino/widgets';
+import { createRoot } from 'react-dom/client';
 import { CellRun, saysMore } from '../execution/cell_run';
+import { newestOfCells } from '../execution/model';
 import type { NotebookRuns } from '../execution/notebook_runs';
+import { AskedNews } from '../execution/stdin';
 
 export class CellNotes {
   private readonly _notes = new WeakMap<Widget, Widget>();
@@ -20,7 +23,17 @@ export class CellNotes {
     const later = (): void => void requestAnimationFrame(() => this._update());
     _panel.content.model?.cells.changed.connect(later);
     _panel.disposed.connect(() => _room.runs.changed.disconnect(this._update, this));
+    this._tellOfQuestions();
     this._update();
+  }
+
+  /** What is asked is said to those who do not see it. */
+  private _tellOfQuestions(): void {
+    const node = document.createElement('div');
+    this._panel.node.append(node);
+    const root = createRoot(node);
+    root.render(<AskedNews model={this._room.runs} />);
+    this._panel.disposed.connect(() => root.unmount());
   }
 
   private _update(): void {
@@ -28,9 +41,10 @@ export class CellNotes {
       return;
     }
     const { runs } = this._room;
+    const newest = newestOfCells(runs.runs);
     for (const cell of this._panel.content.widgets) {
       const { id } = cell.model;
-      const run = runs.ofCell(id);
+      const run = newest.get(id);
       const note = this._notes.get(cell);
       if (!run || !saysMore(run)) {
         note?.dispose();

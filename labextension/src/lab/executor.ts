@@ -21,11 +21,16 @@ export const executorPlugin: JupyterFrontEndPlugin<INotebookCellExecutor> = {
   activate: async (app: JupyterFrontEnd, notebooks: RoomNotebooks): Promise<INotebookCellExecutor> => {
     const stock = await stockExecutor(app.serviceManager.serverSettings);
     return Object.freeze({
-      runCell: (options: Options): Promise<boolean> => {
-        const known = options.cell.model.type === 'code' ? notebooks.of(options.notebook) : null;
-        return known
-          ? known.then(room => (room ? runInRoom(room, options) : stock.runCell(options)))
-          : stock.runCell(options);
+      runCell: async (options: Options): Promise<boolean> => {
+        if (options.cell.model.type !== 'code') {
+          return stock.runCell(options);
+        }
+        const room = await notebooks.of(options.notebook);
+        if (room) {
+          return runInRoom(room, options);
+        }
+        await kernelChosen(options);
+        return !options.cell.isDisposed && stock.runCell(options);
       }
     });
   }
@@ -42,6 +47,22 @@ async function stockExecutor(serverSettings: ServerConnection.ISettings): Promis
     }
   }
   return { runCell };
+}
+
+/**
+ * Wait until a notebook that has just been opened has its kernel, or is known to have none.
+ *
+ * JupyterLab empties a cell that is run before that, and says nothing.
+ */
+async function kernelChosen({ cell, sessionContext }: Options): Promise<void> {
+  if (sessionContext && !sessionContext.isReady) {
+    const model = cell.model as ICodeCellModel;
+    cell.setPrompt('*');
+    await sessionContext.initialize().catch(() => undefined); // it is being done already
+    if (!cell.isDisposed) {
+      cell.setPrompt(`${model.executionCount ?? ''}`);
+    }
+  }
 }
 
 /** Run a cell, and say of it what JupyterLab says of one that its own kernel has run. */

@@ -48,7 +48,7 @@ export const notebooksPlugin: JupyterFrontEndPlugin<void> = {
       const runs = new RunsModel(provider, api, room.id, codepadUrl(serverSettings));
       runs.failed.connect((_, words) => say(words));
       provider.eventReceived.connect((_, event) => rooms.hear(room.id, event));
-      return new NotebookRuns(runs, api, room.id, () => runRights(rooms, room, runs));
+      return new NotebookRuns(runs, () => runRights(rooms, room, runs));
     };
     app.docRegistry.addWidgetExtension('Notebook', {
       createNew: (widget, { model }) => {

@@ -2,6 +2,7 @@
 import { Signal, type ISignal } from '@lumino/signaling';
 import type * as Y from 'yjs';
 import { Api, pageTransport, wordsOf } from '../api';
+import { CellQueue } from '../execution/cell_queue';
 import { RunsModel } from '../execution/model';
 import { FollowModel } from '../people/follow';
 import { PeopleModel } from '../people/model';
@@ -37,6 +38,7 @@ export class PageModel {
   readonly languages: LanguagesModel;
   readonly mainFile: MainFileModel;
   readonly theme = new ThemeModel();
+  private readonly _cells: CellQueue;
   /** What the next run's program reads, if anything; kept as long as the page. */
   private _stdin = '';
   private _room: IRoom;
@@ -75,6 +77,7 @@ export class PageModel {
     this.mainFile = new MainFileModel(this.api, config.roomId, () => this._room);
     this.mainFile.failed.connect((_, words) => this.tell(words));
     pad.syncedOnce.connect(() => void this.mainFile.load());
+    this._cells = new CellQueue(this.runs);
     pad.statusChanged.connect(() => {
       if (pad.end?.code === NOT_IN_YET) {
         location.reload(); // the server shows the lobby now
@@ -163,7 +166,16 @@ export class PageModel {
   /** Run cells one after the other; what comes after one that fails is not run. */
   async runCells(ids: string[]): Promise<void> {
     await this._saved(RUN_WAITS_MS);
-    await this.runs.runCells(ids);
+    const [first] = ids;
+    if (ids.length === 1) {
+      await this.runs.run(first);
+      return;
+    }
+    try {
+      await Promise.all(ids.map(id => this._cells.run(id)));
+    } catch (error) {
+      this.tell(wordsOf(error));
+    }
   }
 
   /** The text of the pad as it is here, of a notebook that of all its cells. */

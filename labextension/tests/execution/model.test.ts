@@ -212,25 +212,17 @@ describe('asking', () => {
     expect(await model.answer('run1', 'Ada')).toBe(false);
   });
 
-  it('runs all cells as one batch, and no more once one has failed', async () => {
-    const cells = Array.from({ length: 12 }, (_, i) => `cell${i}`);
-    api = new Api((path, init) => {
-      requests.push({ path, method: String(init.method), body: JSON.parse(init.body as string) });
-      return Promise.resolve(new Response(JSON.stringify({ id: `run${requests.length - 1}` }), { status: 202 }));
-    });
-    model.dispose();
-    model = new RunsModel(provider, api, 'abcdefghijkl');
-    const all = model.runCells(cells);
-    await vi.waitFor(() => expect(requests).toHaveLength(10));
-    const bodies = requests.map(({ body }) => body as { batch: string; cell_id: string });
-    expect(bodies.map(body => body.cell_id)).toEqual(cells.slice(0, 10));
-    expect(new Set(bodies.map(body => body.batch)).size).toBe(1);
+  it('runs several cells with one request', async () => {
+    answer = new Response('{"runs": [{"id": "run1"}]}', { status: 202 });
+    const runs = model.askForCells(['a', 'b'], 'all');
+    expect(model.asking).toBe(true);
+    expect(await runs).toEqual([{ id: 'run1' }]);
     expect(model.asking).toBe(false);
-    write(runs => runs.push([newRun('run0', 'ok')]));
-    await vi.waitFor(() => expect(requests).toHaveLength(11));
-    write(runs => runs.push([newRun('run1', 'error')]));
-    await all;
-    expect(requests).toHaveLength(11);
+    const body = { cell_ids: ['a', 'b'], batch: 'all' };
+    expect(requests).toEqual([{ path: 'api/rooms/abcdefghijkl/runs/batch', method: 'POST', body }]);
+    answer = new Response('{"message": "Somebody has to let you.", "code": "x"}', { status: 403 });
+    await expect(model.askForCells(['a'], 'all')).rejects.toThrow('Somebody has to let you.');
+    expect(model.asking).toBe(false);
   });
 
   it('stops the run that runs, and nothing when none does', async () => {

@@ -8,8 +8,12 @@ import { FakeServer } from '../support/server';
 
 let server: FakeServer;
 let model: NotebookRuns;
-/** What the server was asked for, in order: the cell, or the last word of the path. */
+/** What the server was asked for, in order: the cells, or the last word of the path. */
 let asked: string[];
+/** How many cells the server takes at a time. */
+let places: number;
+/** What the next answer waits for. */
+let held: Promise<void> | null;
 /** Answers instead of the next acceptances. */
 let refusals: Response[];
 
@@ -17,20 +21,22 @@ beforeEach(() => {
   server = new FakeServer();
   asked = [];
   refusals = [];
+  places = 100;
+  held = null;
   const api = new Api(async (path, init) => {
-    const body = init.body ? (JSON.parse(init.body as string) as { cell_id: string }) : null;
-    asked.push(body?.cell_id ?? String(path.split('/').pop()));
+    const body = init.body ? (JSON.parse(init.body as string) as { cell_ids: string[] }) : null;
+    asked.push(body?.cell_ids.join(' ') ?? path.split('/').slice(-2).join(' '));
+    await held;
     const refusal = refusals.shift();
     if (refusal) {
       return refusal;
     }
-    if (body) {
-      add(body.cell_id);
-    }
-    return new Response(JSON.stringify({ id: `run-${body?.cell_id}` }), { status: 202 });
+    const taken = body?.cell_ids.slice(0, places) ?? [];
+    taken.forEach(add);
+    return new Response(JSON.stringify({ runs: taken.map(cell => ({ id: `run-${cell}` })) }), { status: 202 });
   });
   const runs = new RunsModel(server.connect(), api, 'abcdefghijkl');
-  model = new NotebookRuns(runs, api, 'abcdefghijkl', () => ({ mayRun: true, unavailable: null }));
+  model = new NotebookRuns(runs, () => ({ mayRun: true, unavailable: null }));
 });
 
 afterEach(() => {
@@ -67,25 +73,50 @@ function end(cell: string, status = 'ok', message = '', begun = true): void {
 const soon = (): Promise<void> => new Promise(resolve => setTimeout(resolve));
 
 describe('cells', () => {
-  it('are asked for in order, each when the one before it is done', async () => {
+  it('are asked for together and in order', async () => {
     const runs = Promise.all(['a', 'b', 'c'].map(cell => model.run(cell)));
     await soon();
-    expect(asked).toEqual(['a']);
+    expect(asked).toEqual(['a b c']);
+    const later = model.run('d');
+    await soon();
+    expect(asked).toEqual(['a b c', 'd']);
+    ['a', 'b', 'c', 'd'].forEach(cell => end(cell));
+    expect(await runs).toEqual(['ok', 'ok', 'ok']);
+    expect(await later).toBe('ok');
+  });
+
+  it('that find no place are asked for once there is one', async () => {
+    places = 2;
+    const runs = Promise.all(['a', 'b', 'c', 'd', 'e'].map(cell => model.run(cell)));
+    await soon();
+    expect(asked).toEqual(['a b c d e']);
     end('a');
     await soon();
-    expect(asked).toEqual(['a', 'b']);
+    expect(asked).toEqual(['a b c d e', 'c d e']);
     end('b');
-    await soon();
     end('c');
-    expect(await runs).toEqual(['ok', 'ok', 'ok']);
+    await soon();
+    expect(asked).toEqual(['a b c d e', 'c d e', 'e']);
+    ['d', 'e'].forEach(cell => end(cell));
+    expect(await runs).toEqual(['ok', 'ok', 'ok', 'ok', 'ok']);
+  });
+
+  it('that find no place are not asked for after one that failed', async () => {
+    places = 2;
+    const runs = Promise.all(['a', 'b', 'c', 'd'].map(cell => model.run(cell)));
+    await soon();
+    end('a', 'error');
+    end('b', 'interrupted', '', false);
+    expect(await runs).toEqual(['error', null, null, null]);
+    expect(asked).toEqual(['a b c d']);
   });
 
   it.each(['error', 'interrupted', 'dead'])('are not run after one that ended with %s', async status => {
     const runs = Promise.all(['a', 'b', 'c'].map(cell => model.run(cell)));
     await soon();
     end('a', status);
+    ['b', 'c'].forEach(cell => end(cell, 'interrupted', '', false)); // by the server
     expect(await runs).toEqual([status, null, null]);
-    expect(asked).toEqual(['a']);
     const next = model.run('d');
     await soon();
     end('d');
@@ -104,18 +135,43 @@ describe('cells', () => {
     const [first, second] = [model.run('a'), model.run('b')];
     await expect(first).rejects.toThrow('Somebody has to let you.');
     expect(await second).toBeNull();
-    expect(asked).toEqual(['a']);
+    expect(asked).toEqual(['a b']);
   });
 
   it('are given up by stop and by restart', async () => {
     const runs = Promise.all(['a', 'b', 'c'].map(cell => model.run(cell)));
     await soon();
     await model.stop();
-    expect(asked).toEqual(['a', 'interrupt']);
+    expect(asked).toEqual(['a b c', 'run-a interrupt']);
     end('a', 'interrupted');
+    ['b', 'c'].forEach(cell => end(cell, 'interrupted', '', false));
     expect(await runs).toEqual(['interrupted', null, null]);
     await model.restart();
-    expect(asked).toEqual(['a', 'interrupt', 'restart']);
+    expect(asked.pop()).toBe('kernel restart');
+  });
+
+  it('that wait for somebody else’s are given up by stop too', async () => {
+    add('other');
+    const run = model.run('a');
+    await soon();
+    await model.stop();
+    expect(asked).toEqual(['a', 'run-other interrupt', 'run-a interrupt']);
+    end('a', 'interrupted', '', false);
+    expect(await run).toBeNull();
+  });
+
+  it('that are accepted after they were given up are stopped', async () => {
+    const runs = [model.run('a'), model.run('b')];
+    let release: () => void = () => undefined;
+    held = new Promise(resolve => (release = resolve));
+    await soon();
+    held = null;
+    await model.restart();
+    release();
+    await soon();
+    expect(asked).toEqual(['a b', 'kernel restart', 'run-a interrupt']);
+    ['a', 'b'].forEach(cell => end(cell, 'interrupted', '', false));
+    expect(await Promise.all(runs)).toEqual([null, null]);
   });
 
   it('are over when the server has let their run go', async () => {
@@ -158,7 +214,7 @@ describe('cells', () => {
   it('whose run never appears do not hold up the others for ever', async () => {
     vi.useFakeTimers();
     try {
-      refusals.push(new Response('{"id": "nowhere"}', { status: 202 }));
+      refusals.push(new Response('{"runs": [{"id": "nowhere"}]}', { status: 202 }));
       const run = model.run('a').catch(error => String(error));
       await vi.advanceTimersByTimeAsync(11_000);
       expect(await run).toContain('Reload the page');

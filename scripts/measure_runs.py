@@ -154,6 +154,11 @@ class Screen:
         """What the room's kernel does."""
         return str(self.client.ydoc.get("kernel", type=Map).get("status"))
 
+    def text(self, run_id: str) -> str:
+        """What one of the last runs has printed."""
+        last = [entry for entry in list(self._runs)[-2:] if entry["id"] == run_id]
+        return "".join(str(out.get("text", "")) for entry in last for out in entry["outputs"])
+
     def _changed(self, _event: Any) -> None:
         self._loop.call_soon(self._look, now())  # a document cannot be read while it changes
 
@@ -211,7 +216,7 @@ class Desk:
     async def stop(self) -> float:
         """Run what is in the pad; milliseconds from Stop to its end on the other's screen."""
         run_id, _ = await self.press()
-        await until(lambda: run_id in self.screen.first, "its first word", 60)
+        await until(lambda: "on\n" in self.screen.text(run_id), "its first word", 60)
         pressed = now()
         answer = await self.ada.api("POST", f"rooms/{self.id}/runs/{run_id}/interrupt")
         assert answer.status_code == 202, answer.text

@@ -100,7 +100,10 @@ STOPPED: dict[str, dict[str, str]] = {
     },
     "javascript": {
         BUSY: "console.log('on');\nfor (;;) { }\n",
-        WAITING: "require('child_process').execSync('echo on >&2; sleep 100');\n",
+        WAITING: (
+            "const child = require('child_process');\n"
+            "child.spawnSync('echo on; sleep 100', { shell: true, stdio: 'inherit' });\n"
+        ),
         DEAF: "process.on('SIGINT', () => {});\nconsole.log('on');\nfor (;;) { }\n",
     },
     "bash": {

@@ -2,20 +2,40 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
+from collections.abc import Iterator
 
 import pytest
 
-from tests.support.server import JupyterServer
+from tests.support.server import JupyterServer, running
 from tests.support.sync_client import until
 
 OUTSIDE = "outside of the room\n"
 
 
+@pytest.fixture(scope="module")
+def server_of_links(tmp_path_factory: pytest.TempPathFactory) -> Iterator[JupyterServer]:
+    """A server with things that lie in wait in and around its folder."""
+    made = JupyterServer(tmp_path_factory.mktemp("links"))
+    (made.home / "outside.py").write_text(OUTSIDE)
+    os.mkfifo(made.root_dir / "pipe")
+    yield from running(made)
+
+
+@pytest.fixture
+def linked(
+    server_of_links: JupyterServer, jp_asyncio_loop: asyncio.AbstractEventLoop
+) -> Iterator[JupyterServer]:
+    """That server, with people of this test's own."""
+    yield server_of_links
+    jp_asyncio_loop.run_until_complete(server_of_links.goodbye())
+
+
 @pytest.mark.parametrize("kind", ["file", "folder", "device", "pipe"])
-async def test_a_pad_that_is_a_way_out_is_not_opened(own_server: JupyterServer, kind: str) -> None:
-    server = own_server
-    outside = server.home / "outside"
+async def test_a_pad_that_is_a_way_out_is_not_opened(linked: JupyterServer, kind: str) -> None:
+    server = linked
+    outside = server.home / f"outside-{kind}"
     outside.mkdir()
     (outside / "main.py").write_text(OUTSIDE)
     room = await server.room(starter_text="inside\n")
@@ -40,9 +60,8 @@ async def test_a_pad_that_is_a_way_out_is_not_opened(own_server: JupyterServer, 
     assert (await guest.api("GET", f"rooms/{room['id']}")).status_code == 200
 
 
-async def test_a_pad_that_becomes_a_way_out_is_not_written(own_server: JupyterServer) -> None:
-    server = own_server
-    (server.home / "outside.py").write_text(OUTSIDE)
+async def test_a_pad_that_becomes_a_way_out_is_not_written(linked: JupyterServer) -> None:
+    server = linked
     room = await server.room(starter_text="inside\n")
     pad = await (await server.guest(room["id"])).document().connect()
     file = server.pad_file(room)
@@ -71,12 +90,9 @@ async def test_a_pad_that_becomes_a_way_out_is_not_written(own_server: JupyterSe
     ],
 )
 async def test_a_room_is_made_from_a_file_below_the_root_only(
-    own_server: JupyterServer, path: str
+    linked: JupyterServer, path: str
 ) -> None:
-    server = own_server
-    (server.home / "outside.py").write_text(OUTSIDE)
-    os.mkfifo(server.root_dir / "pipe")
-    answer = await server.host.api("POST", "rooms", {"title": "Room", "source_path": path})
+    answer = await linked.host.api("POST", "rooms", {"title": "Room", "source_path": path})
     assert answer.status_code in {404, 409, 422}, answer.text
     assert "outside of the room" not in answer.text
 

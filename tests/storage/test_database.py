@@ -26,13 +26,6 @@ from jupyter_codepad.storage.tables import (
 )
 
 
-@pytest.fixture(params=["sqlite", "postgresql"])
-def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
-    if request.param == "sqlite":
-        return f"sqlite:///{tmp_path / 'new' / 'folder' / 'codepad.sqlite'}"
-    return str(request.getfixturevalue("postgres_url"))
-
-
 @asynccontextmanager
 async def opened(url: str) -> AsyncIterator[Database]:
     database = Database(url)

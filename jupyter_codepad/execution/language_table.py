@@ -105,9 +105,12 @@ TSC += ("--inlineSourceMap", "--inlineSources", "--pretty", "false", "--rootDir"
 RUST_BUILD = '[ -e /proc/self/exe ] || set -- -Clink-arg=-fuse-ld=bfd "$@"; exec rustc "$@"'
 """Its own linker, where it brings one, finds itself by that link."""
 # The tool wants to write into its cache: it gets one of the room's own, of links to what is ready.
-# A cache that says when it was tidied last is not tidied, which would take the oldest away.
+# A cache that says when it was tidied last is not tidied, which would take the oldest away. Without
+# what is ready, a sandbox's disk would not hold the library beside the program.
 GO_BUILD = (
-    'if [ -d "$READY_GOCACHE" ] && [ ! -e "$GOCACHE/linked" ]; then '
+    'if [ -n "$READY_GOCACHE" ] && [ ! -e "$GOCACHE/linked" ]; then '
+    'if [ ! -d "$READY_GOCACHE" ]; then echo "The library of Go is being compiled for this server, '
+    'once. Run this again in some minutes." >&2; exit 1; fi; '
     'mkdir -p "$GOCACHE"; cp -asn "$READY_GOCACHE/." "$GOCACHE"; rm -f "$GOCACHE/trim.txt"; '
     'date +%s | tee "$GOCACHE/trim.txt" >"$GOCACHE/linked"; fi; '
     'if [ -f go.mod ]; then exec go build -o "$0/main" .; fi; exec go build -o "$0/main" "$@"'

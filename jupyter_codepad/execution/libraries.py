@@ -24,7 +24,7 @@ from .preludes import READABLE
 from .toolchain.recipe import filled_text
 
 BUILD_SECONDS = 900.0
-UMASK = 0o022
+READABLE_TO_ALL = 'umask 022; exec nice "$0" "$@"'
 """Where the server is root, the sandbox's user is another one."""
 
 
@@ -82,10 +82,9 @@ class CompiledLibrary:
         own = {name: filled_text(value, words) for name, value in self.environment.items()}
         own[self.variable] = str(work / "library")
         process = await asyncio.create_subprocess_exec(
-            *("nice", *self.argv),
+            *("sh", "-c", READABLE_TO_ALL, *self.argv),
             env={"PATH": os.environ.get("PATH", os.defpath), "HOME": str(work), **own},
             cwd=work,
-            umask=UMASK,
             stdout=asyncio.subprocess.DEVNULL,
             stderr=asyncio.subprocess.DEVNULL,
             start_new_session=True,

@@ -23,6 +23,8 @@ STROKE_SECONDS = 3.0
 CHECKPOINTS_KEPT = 3
 """At least so many stay, whatever their size: the oldest, and the newest two."""
 
+EMPTY = b"\0\0"
+"""An update of Yjs that changes nothing."""
 COMPRESSION = 1
 FREE_PAGES = 4096
 
@@ -201,7 +203,11 @@ def _merge_strokes(connection: sqlite3.Connection, document: int, borders: list[
 
 
 def _drop_rows(connection: sqlite3.Connection, document: int, before: int, too_much: int) -> int:
-    """Let go of the oldest changes that checkpoints make up for; returns how many bytes went."""
+    """Let go of the oldest changes that checkpoints make up for; returns how many bytes went.
+
+    The newest row stays, if need be with nothing in it: its place in the log must not be given to
+    what comes next, which would seem to be in the checkpoint already.
+    """
     went = 0
     last = 0
     for seq, size in connection.execute(
@@ -212,6 +218,12 @@ def _drop_rows(connection: sqlite3.Connection, document: int, before: int, too_m
             break
         went += size + ROW_BYTES
         last = seq
+    (newest,) = connection.execute(
+        "SELECT MAX(seq) FROM updates WHERE document = ?", (document,)
+    ).fetchone()
+    if last and last == newest:
+        connection.execute("UPDATE updates SET content = ? WHERE seq = ?", (EMPTY, newest))
+        last -= 1
     connection.execute("DELETE FROM updates WHERE document = ? AND seq <= ?", (document, last))
     return went
 

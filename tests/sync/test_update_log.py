@@ -163,6 +163,17 @@ async def test_a_shorter_history_has_the_same_text_and_every_base(
         assert [moment for moment, _ in past] == sorted(moment for moment, _ in past)
 
 
+async def test_what_comes_after_all_was_let_go_is_not_taken_for_older(tmp_path: Path) -> None:
+    ydoc: Doc[Any] = Doc()
+    async with opened(tmp_path / "u.sqlite", limits=Limits(factor=0, floor_bytes=0)) as update_log:
+        for number in range(20):
+            await append(update_log, "d", typed(ydoc, f"{number} "))
+            if number % 5 == 0:
+                update_log.checkpoint("d", ydoc.get_update())
+        loaded = await update_log.load("d")
+        assert text_of(loaded.updates) == str(ydoc.get("source", type=Text))
+
+
 async def test_while_the_disk_refuses_nothing_is_acknowledged_and_nothing_lost(
     tmp_path: Path,
 ) -> None:

@@ -1,7 +1,9 @@
 """Starts ipykernel inside the sandbox; this file is read by the server and run in there.
 
-ipykernel sends all that was printed since its last flush as one message, however large. Here a
-program that prints without end is made to wait while its output leaves in pieces. Programs find a
+ipykernel sends all that was printed since its last flush as one message, however large, and a
+message for each flush, however many; what is too large or too much for the reader is lost. Here a
+program that prints without end is made to wait while its output leaves in pieces, flushes that
+follow on each other become one, and of what is too large only its size is sent. Programs find a
 ``sys.stdin`` that can be read: from the people in the room, or from the input that a run was given.
 And a code file is run as one: it has its name, and may be another than the pad's.
 """
@@ -12,34 +14,171 @@ import linecache
 import os
 import sys
 import tempfile
+import time
 import tokenize
 from contextlib import suppress
 from typing import Any
 
+from ipykernel import iostream
 from ipykernel.compiler import XCachingCompiler
 from ipykernel.iostream import OutStream
 from ipykernel.ipkernel import IPythonKernel
 from ipykernel.kernelapp import IPKernelApp
-from traitlets import Type
+from jupyter_client.session import Session
+from traitlets import Type, default
 
 PIECE = 64 * 1024
 ROOM = os.getcwd()
 WRITE_FLAGS = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW | os.O_NONBLOCK
+LINGER_SECONDS = 0.03
+"""So long a process that ends at once leaves ZeroMQ's thread to send what it has been given."""
+GATHER_SECONDS = 0.008
+UNFLUSHED_SECONDS = 0.03
+"""So long what is printed and not flushed waits; it is ipykernel that flushes then."""
+MESSAGES_PER_SECOND, MESSAGES_AT_ONCE = 500, 200
+"""More than this is not sent to who reads: the program waits."""
+MESSAGE_LIMIT_BYTES = 3 * 1024 * 1024
+QUESTION_LIMIT_BYTES = 32 * 1024
+"""The server reads no message that is larger than 4 MiB, and none of 64 KiB that asks for input."""
+SHORT_CHARACTERS, SHORT_LINES = 4000, 100
 
-write_all = OutStream.write
+
+class Valve:
+    """Makes the program wait that sends more messages than somebody reads."""
+
+    def __init__(self) -> None:
+        self._credit: float = MESSAGES_AT_ONCE
+        self._at = time.monotonic()
+
+    def wait(self) -> None:
+        """Wait until one more may be sent."""
+        now = time.monotonic()
+        earned = (now - self._at) * MESSAGES_PER_SECOND
+        self._credit, self._at = min(MESSAGES_AT_ONCE, self._credit + earned) - 1, now
+        if self._credit < 0:
+            time.sleep(-self._credit / MESSAGES_PER_SECOND)
 
 
-def write_in_pieces(self: Any, text: str) -> int:
-    """Write like a file does; wait for the wire after each piece."""
-    written = 0
-    for start in range(0, len(text), PIECE):
-        written += write_all(self, text[start : start + PIECE]) or 0
-        unsent = getattr(self, "_codepad_unsent", 0) + min(PIECE, len(text) - start)
-        if unsent >= PIECE:
-            self.flush()
-            unsent = 0
-        self._codepad_unsent = unsent
-    return written if text else write_all(self, text) or 0
+class RoomOutStream(OutStream):
+    """``sys.stdout`` and ``sys.stderr``: what is printed leaves in pieces, and not too often."""
+
+    flush_interval = UNFLUSHED_SECONDS
+    valve = Valve()
+    waiting: "dict[RoomOutStream, None]" = {}  # noqa: RUF012 - of both streams
+    """Those with something that the program has flushed and that is not sent yet, in order."""
+    _unsent = 0
+    _unflushed = False
+    _flushed_at = 0.0
+
+    def write(self, text: str) -> int:
+        """Write like a file does; wait for the wire after each piece."""
+        if not text:
+            return super().write(text) or 0
+        written = 0
+        for start in range(0, len(text), PIECE):
+            piece = text[start : start + PIECE]
+            written += super().write(piece) or 0
+            self._unflushed = True
+            self._unsent += len(piece)
+            if self._unsent >= PIECE:
+                self.flush_now()
+        return written
+
+    def flush(self) -> None:
+        """Send what was printed: at once after some silence, else together with what follows."""
+        for other in list(self.waiting):
+            if other is not self:
+                other.flush_now()  # what was flushed first is shown first
+        if not self._unflushed:
+            return
+        passed = time.monotonic() - self._flushed_at
+        if passed >= GATHER_SECONDS or os.getpid() != KERNEL:
+            self.flush_now()
+        elif self not in self.waiting:
+            self.waiting[self] = None
+            loop, after = self._io_loop, GATHER_SECONDS - passed
+            self.pub_thread.schedule(lambda: loop.call_later(after, self._flush))
+
+    def flush_now(self) -> None:
+        """Send what was printed, and wait until it is on its way."""
+        self.valve.wait()
+        parent: Any = super()
+        parent.flush()
+
+    def _flush(self) -> None:
+        self._unsent, self._unflushed = 0, False
+        self._flushed_at = time.monotonic()
+        self.waiting.pop(self, None)
+        parent: Any = super()
+        parent._flush()
+
+    @classmethod
+    def settle(cls) -> None:
+        """Send what the program has flushed: something else is to be sent after it."""
+        for stream in list(cls.waiting):
+            stream.flush_now()
+
+
+def exit_now(status: int) -> None:
+    """``os._exit``: what was printed before is shown."""
+    for stream in (sys.stdout, sys.stderr):
+        if os.getpid() == KERNEL and isinstance(stream, RoomOutStream):
+            stream.flush_now()
+            time.sleep(LINGER_SECONDS)
+    exit_at_once(status)
+
+
+KERNEL, exit_at_once = os.getpid(), os._exit
+
+
+class RoomSession(Session):
+    """Sends what can be read: not too much at a time, and after what was printed before."""
+
+    def send(self, stream: Any, msg_or_type: Any, *args: Any, **options: Any) -> Any:
+        """Send a message."""
+        kind = str(msg_or_type["msg_type"] if isinstance(msg_or_type, dict) else msg_or_type)
+        if kind != "stream":
+            RoomOutStream.settle()
+        if kind in {"display_data", "update_display_data", "clear_output"}:
+            RoomOutStream.valve.wait()
+        sizes = [memoryview(part).nbytes for part in options.get("buffers") or ()]
+        if sum(sizes) > MESSAGE_LIMIT_BYTES:
+            return None  # a widget's: these are not shown, and it would cost us what comes after it
+        return super().send(stream, msg_or_type, *args, **options)
+
+    def serialize(self, msg: Any, ident: Any = None) -> Any:
+        """A message as it is sent; of one that is too large not all."""
+        parts = super().serialize(msg, ident)
+        size = sum(map(len, parts))
+        asks = msg.get("msg_type") == "input_request"
+        if size <= (QUESTION_LIMIT_BYTES if asks else MESSAGE_LIMIT_BYTES):
+            return parts
+        metadata = {"codepad": {"left_out": size}}
+        return super().serialize(
+            {**msg, "content": shortened(msg["content"]), "metadata": metadata}, ident
+        )
+
+
+def shortened(content: Any) -> Any:
+    """The content of a message without what makes it large."""
+    if isinstance(content, dict):
+        return {key: shortened_part(value) for key, value in content.items()}
+    return {}
+
+
+def shortened_part(value: Any) -> Any:
+    """Numbers and words as they are, of texts and lists of texts the beginning and the end."""
+    if isinstance(value, str):
+        half = SHORT_CHARACTERS // 2
+        return value if len(value) <= 2 * half else f"{value[:half]}…{value[-half:]}"
+    if isinstance(value, list) and all(isinstance(item, str) for item in value):
+        half = SHORT_LINES // 2
+        chosen = value if len(value) <= 2 * half else [*value[:half], "…", *value[-half:]]
+        return [shortened_part(item) for item in chosen]
+    if isinstance(value, dict):
+        words = {k: v for k, v in value.items() if isinstance(v, str) and len(v) <= 100}
+        return words if "display_id" in words else {}
+    return value if isinstance(value, bool | int | float) or value is None else []
 
 
 class AskedInput(io.RawIOBase):
@@ -240,8 +379,18 @@ class RoomPythonKernel(IPythonKernel):
         return answer
 
 
+class RoomKernelApp(IPKernelApp):
+    """ipykernel with streams, a session and a kernel of ours."""
+
+    @default("session")
+    def _room_session(self) -> Session:
+        return RoomSession(parent=self)
+
+
 if __name__ == "__main__":
     # A file of the same second and size as the one before would be taken for that one.
     sys.dont_write_bytecode = True
-    setattr(OutStream, "write", write_in_pieces)  # noqa: B010 - a method cannot be assigned
-    IPKernelApp.launch_instance(kernel_class=RoomPythonKernel)
+    iostream.OutStream = RoomOutStream  # type: ignore[misc]
+    os._exit = exit_now  # type: ignore[assignment]
+    os.register_at_fork(before=RoomOutStream.settle)
+    RoomKernelApp.launch_instance(kernel_class=RoomPythonKernel)

@@ -38,6 +38,7 @@ class Conversation:
 
     def asked(self, prompt: str, password: bool) -> None:
         """The program asks for a line of input."""
+        self._collector.hurry()
         self._questions.asked(prompt, password)
 
     def lost(self) -> None:

@@ -20,6 +20,7 @@ import zmq.asyncio
 from jupyter_client.asynchronous.client import AsyncKernelClient
 from jupyter_client.channels import AsyncZMQSocketChannel
 
+from .pace import LoopShare
 from .processes import KernelEnded, KernelProcess, PlainProcess
 from .rungs import MIB
 from .sandbox import Sandbox
@@ -36,13 +37,14 @@ INPUT_MESSAGE_LIMIT_BYTES = 64 * 1024
 INPUT_PAUSE_SECONDS = 0.01
 """So long lies at least between two questions of a program."""
 FLOOD_PAUSE_SECONDS = 0.05
-LOOP_SHARE = 0.4
-"""How much of the event loop's time one kernel's messages may take for long."""
-LOOP_CREDIT_SECONDS = 0.05
 NOT_BEGUN_SECONDS = 0.5
 """How long an interrupt waits for the code to begin: before, a kernel does not hear it."""
+LOST_GRACE_SECONDS = 0.3
+"""A kernel that has ended is no loss of output: that is said otherwise."""
 REPLY_GRACE_SECONDS = 1.0
-"""How long output may still arrive after a kernel has said that it is done."""
+"""How long nothing more of its output may come after a kernel has said that it is done."""
+REPLY_LIMIT_SECONDS = 10.0
+"""How long output may come then."""
 LAST_WORDS_SECONDS = 0.1
 """How long is read what a kernel that has died had said before."""
 WATCH_BUSY_SECONDS, WATCH_IDLE_SECONDS = 0.2, 2.0
@@ -89,22 +91,6 @@ class ListenOnly:
         """Nobody needs all of it."""
 
 
-class LoopShare:
-    """Keeps what one kernel says from taking the event loop's time from everybody else."""
-
-    def __init__(self) -> None:
-        self._credit = LOOP_CREDIT_SECONDS
-        self._at = time.perf_counter()
-
-    def spent(self, seconds: float) -> float:
-        """Count some work; returns how long to rest, in seconds."""
-        now = time.perf_counter()
-        earned = (now - self._at) * LOOP_SHARE
-        self._credit = min(LOOP_CREDIT_SECONDS, self._credit + earned) - seconds
-        self._at = now
-        return max(0.0, -self._credit / LOOP_SHARE)
-
-
 class RoomKernel:
     """Starts, talks to and ends one kernel.
 
@@ -130,10 +116,10 @@ class RoomKernel:
         self._share = LoopShare()
         self._talk: Talk | None = None
         self._asked = ""
+        self._heard = 0
         self._begun = self._interrupt_due = False
         self.busy = False
-        self.flooding = False
-        """Set when nobody wants more output of this run: it is read slowly from then on."""
+        self._slowly = False
         self.death_words = ""
 
     @property
@@ -188,6 +174,8 @@ class RoomKernel:
         self._iopub = client.iopub_channel
         self._tasks.append(asyncio.create_task(self._read(client.iopub_channel, self._on_iopub)))
         self._tasks.append(asyncio.create_task(self._read(client.shell_channel, self._on_reply)))
+        if isinstance(self._iopub, AsyncZMQSocketChannel):
+            self._tasks.append(asyncio.create_task(self._watch_losses(self._iopub)))
         self._tasks.append(asyncio.create_task(self._read(stdin, self._on_question)))
         self._tasks.append(asyncio.create_task(self._watch_limits()))
         # The first message on iopub shows that the subscription works: nothing will be missed.
@@ -266,16 +254,25 @@ class RoomKernel:
             except KernelDied:
                 await asyncio.sleep(LAST_WORDS_SECONDS)
                 raise
-            # A flood may have cost us the last word on iopub; the reply is on another socket.
-            try:
-                await asyncio.wait_for(idle.wait(), REPLY_GRACE_SECONDS)
-            except TimeoutError:
+            self._slowly = False
+            if not await self._heard_all(idle):
                 heard.lost()
             return dict(content)
         finally:
-            self.busy = self.flooding = self._begun = self._interrupt_due = False
+            self.busy = self._slowly = self._begun = self._interrupt_due = False
             self._asked, self._talk = "", None
             del self._listeners[asked], self._replies[asked]
+
+    async def _heard_all(self, idle: asyncio.Event) -> bool:
+        """Wait for the last word on iopub, as long as others come; a flood may have cost us it."""
+        deadline = time.monotonic() + REPLY_LIMIT_SECONDS
+        while not idle.is_set():
+            before = self._heard
+            with suppress(TimeoutError):
+                await asyncio.wait_for(idle.wait(), REPLY_GRACE_SECONDS)
+            if self._heard == before or time.monotonic() > deadline:
+                break
+        return idle.is_set()
 
     def _send(self, code: str, metadata: dict[str, Any]) -> str:
         """Send an execute request; returns its id."""
@@ -291,6 +288,11 @@ class RoomKernel:
         message = self._client.session.msg("execute_request", content, metadata=metadata)
         self._client.shell_channel.send(message)
         return str(message["header"]["msg_id"])
+
+    def want_less(self) -> None:
+        """Nobody wants more output of this run: it is read slowly as long as it goes on."""
+        reply = self._replies.get(self._asked)
+        self._slowly = reply is not None and not reply.done()
 
     def answer(self, text: str) -> None:
         """Answer what the program has asked."""
@@ -346,7 +348,7 @@ class RoomKernel:
                 handle(message)
             rest = self._share.spent(time.perf_counter() - started)
             if channel is self._iopub:
-                if self.flooding:
+                if self._slowly:
                     rest = max(rest, FLOOD_PAUSE_SECONDS)
                 if self._talk is not None:
                     await self._talk.ready()
@@ -366,6 +368,7 @@ class RoomKernel:
         return found
 
     def _on_iopub(self, message: Message) -> None:
+        self._heard += 1
         listener = self._listeners.get(_parent(message))
         if listener is not None:
             listener(message)
@@ -381,6 +384,20 @@ class RoomKernel:
         if message["msg_type"] == "input_request":
             content = message["content"]
             self._talk.asked(str(content.get("prompt", "")), content.get("password") is True)
+
+    async def _watch_losses(self, channel: AsyncZMQSocketChannel) -> None:
+        """A message that is too large ends the connection: it is lost, and maybe others with it."""
+        assert channel.socket is not None
+        monitor: Any = channel.socket.get_monitor_socket(zmq.EVENT_DISCONNECTED)
+        try:
+            while True:
+                await monitor.recv_multipart()
+                talk = self._talk
+                await asyncio.sleep(LOST_GRACE_SECONDS)
+                if talk is not None and self.alive:
+                    talk.lost()
+        finally:
+            channel.socket.disable_monitor()
 
     async def _watch_limits(self) -> None:
         while True:

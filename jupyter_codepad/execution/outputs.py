@@ -1,13 +1,14 @@
 """OutputCollector: from a kernel's messages to outputs on everybody's screen.
 
-Text is gathered for some milliseconds, what comes past a limit is dropped, and what is written over
-is written rarely: output of any kind and amount costs the server and those who watch a bounded part
-of their time.
+Text is gathered for some milliseconds, the longer the more of it comes; what comes past a limit is
+dropped, and what is written over is written rarely: output of any kind and amount costs the server
+and those who watch a bounded part of their time.
 """
 
 from __future__ import annotations
 
 import asyncio
+import re
 import time
 from collections import deque
 from collections.abc import Callable
@@ -16,6 +17,7 @@ from typing import Any, Protocol
 
 from pycrdt import Doc
 
+from .pace import Pace
 from .shapes import (
     Message,
     Output,
@@ -24,21 +26,28 @@ from .shapes import (
     display_id_of,
     display_output,
     error_output,
+    left_out,
     size_of,
+    too_large,
 )
+from .terminal import overwritten
 
-BATCH_SECONDS = 0.03
 FIRST_SECONDS = 0.002
 """After silence output is shown so soon: enough for what comes together to be shown together."""
-FLUSH_SECONDS = 0.004
-"""So long is written at a time, before others have their turn."""
-AGAIN_SECONDS = 0.004
-SLICE_CHARACTERS = 8 * 1024
+STEP_SECONDS = 0.002
+"""So long is worked at a time, before others have their turn."""
+AGAIN_SECONDS = 0.006
+SLICE_CHARACTERS = 4 * 1024
+"""So much is worked on at a time of text that moves the cursor; of other text more."""
 PLAIN_SLICE_CHARACTERS = 64 * 1024
+DRAWN_LINES = 64
+"""With so many lines in it a text that goes back to their beginning is such a text too."""
 WAITING_CHARACTERS = 256 * 1024
 """With so much to be written no more is taken from the kernel."""
-REWRITTEN_PER_SECOND = 256 * 1024
-"""How many bytes that take the place of others are sent to everybody, for each second."""
+SHOWN_AT_ONCE_BYTES = 128 * 1024
+"""With so much to be shown it is shown before its time."""
+_MOVES = re.compile(r"[\r\b\x1b]")
+_LONG_MOVES = re.compile(r"[\b\x1b]")
 ERRORS_BEYOND = 3
 """So many errors are shown although there is too much output already."""
 OUTPUTS_LIMIT = 2000
@@ -46,14 +55,13 @@ OUTPUTS_LIMIT = 2000
 
 
 @dataclass(frozen=True)
-class Written:
-    """What writing a text did, in bytes (``grown`` may be negative).
+class Taken:
+    """What taking in a text did: by how many bytes it grows what is shown (may be negative).
 
     ``made``: how many outputs are new; ``cut``: not all of the text fitted.
     """
 
     grown: int
-    rewritten: int
     made: int = 0
     cut: bool = False
 
@@ -68,8 +76,21 @@ class Sink(Protocol):
     def append(self, output: Output) -> None:
         """Add an output in nbformat's shape."""
 
-    def append_text(self, name: str, text: str, room: int) -> Written:
-        """Add text to ``stdout`` or ``stderr``, as a terminal does; ``room``: bytes to grow by."""
+    def append_text(self, name: str, text: str, room: int) -> Taken:
+        """Add text to ``stdout`` or ``stderr``, as a terminal does; ``room``: bytes to grow by.
+
+        It is not in the document before ``write_text``, or before something else is written.
+        """
+
+    @property
+    def unwritten(self) -> bool:
+        """Whether ``write_text`` has something to do."""
+
+    def goes_on(self, name: str) -> bool:
+        """Whether text of this stream can be added without writing what was added before."""
+
+    def write_text(self) -> int:
+        """Write what was added; returns how many bytes took the place of others."""
 
     def clear(self) -> None:
         """Remove all outputs."""
@@ -127,7 +148,12 @@ class OutputCollector:
         self._queue: deque[_Text | _Write] = deque()
         self._clear_first = False
         self._timer: asyncio.TimerHandle | None = None
-        self._not_before = 0.0
+        self._flush_at = 0.0
+        self._pace = Pace()
+        self._worked_at = 0.0
+        self._shown_bytes = 0
+        self._draining = False
+        """Whether there are more outputs to write than one step had time for."""
 
     # -- what comes -------------------------------------------------------------------------------
 
@@ -139,7 +165,7 @@ class OutputCollector:
             name = "stderr" if content.get("name") == "stderr" else "stdout"
             self.hear_text(name, str(content.get("text", "")))
         elif kind in {"display_data", "execute_result", "update_display_data"}:
-            self._hear_display(kind, content)
+            self._hear_display(kind, content, left_out(message))
         elif kind == "error":
             self.hear_error(content)
         elif kind == "clear_output":
@@ -158,6 +184,7 @@ class OutputCollector:
         else:
             self._queue.append(_Text(name, [text]))
         self._amounts.waiting += len(text)
+        self._pace.count(len(text))
         self._schedule()
 
     def hear_error(self, content: Message) -> None:
@@ -165,14 +192,15 @@ class OutputCollector:
         self.error = error = error_output(content)
         self._add(_Write(lambda: self._append_error(error)))
 
-    def _hear_display(self, kind: str, content: Message) -> None:
+    def _hear_display(self, kind: str, content: Message, left_out_bytes: int) -> None:
+        """One that is too large has words in its place, and what follows is shown all the same."""
         if self.truncated:
             return
         output = display_output(kind, content)
-        size = size_of(output)
+        size = max(size_of(output), left_out_bytes)
         if size > self._limit:
-            self._truncate()
-            return
+            output = too_large(output, size, self._limit)
+            size = size_of(output)
         display_id = display_id_of(content)
         if kind == "update_display_data":
             self._hear_update(display_id, output, size)
@@ -210,6 +238,12 @@ class OutputCollector:
         self._begin_clear()
         self._queue.append(write)
         self._amounts.waiting += write.size
+        self._pace.count(write.size)
+        self._schedule()
+
+    def hurry(self) -> None:
+        """Show soon what there is: somebody has to look at it."""
+        self._pace.hurry()
         self._schedule()
 
     async def ready(self) -> None:
@@ -221,16 +255,10 @@ class OutputCollector:
 
     async def finish(self) -> None:
         """Write all that is left."""
-        self._cancel()
+        self._step(last=True)
         while self._queue:
-            self._flush()
-            self._cancel()
-            if self._queue:
-                await asyncio.sleep(AGAIN_SECONDS)
-
-    def stop(self) -> None:
-        """Write nothing more."""
-        self._queue.clear()
+            await asyncio.sleep(AGAIN_SECONDS)
+            self._step(last=True)
         self._cancel()
 
     def _cancel(self) -> None:
@@ -239,52 +267,74 @@ class OutputCollector:
             self._timer = None
 
     def _schedule(self) -> None:
+        """Work soon on what takes long, and on the rest when it is time to show something."""
+        loop = asyncio.get_running_loop()
+        if self._draining or self._amounts.waiting > SLICE_CHARACTERS:
+            at = self._worked_at + AGAIN_SECONDS
+        else:
+            at = max(loop.time() + FIRST_SECONDS, self._pace.next_at)
+        if self._timer is not None and self._flush_at > at:
+            self._cancel()
         if self._timer is None:
-            loop = asyncio.get_running_loop()
-            delay = max(FIRST_SECONDS, self._not_before - loop.time())
-            self._timer = loop.call_later(delay, self._flush)
+            self._timer, self._flush_at = loop.call_at(at, self._flush), at
 
     def _flush(self) -> None:
-        """Write for a while; what is left is written soon."""
         self._timer = None
-        loop = asyncio.get_running_loop()
-        if self.first_output_at is None:
-            self.first_output_at = time.monotonic()
-        started, rewritten = time.perf_counter(), 0
+        self._step()
+        if self._queue or self._sink.unwritten:
+            self._schedule()
+
+    def _step(self, *, last: bool = False) -> None:
+        """Work for a while. What there is to show is shown when it is time, or with the last."""
+        now = asyncio.get_running_loop().time()
+        due = self._draining or now >= self._pace.next_at
+        due = due or self._amounts.kept - self._shown_bytes > SHOWN_AT_ONCE_BYTES
         with self._sink.doc.transaction():
-            while self._queue and time.perf_counter() - started < FLUSH_SECONDS:
-                rewritten += self._write_next()
-        pause = max(BATCH_SECONDS, rewritten / REWRITTEN_PER_SECOND)
-        self._not_before = loop.time() + pause
-        if self._queue:
-            self._timer = loop.call_later(max(AGAIN_SECONDS, pause - BATCH_SECONDS), self._flush)
+            rewritten = self._work(may_write=due or last)
+            if due or (last and not self._queue):
+                rewritten += self._sink.write_text()
+                self._shown_bytes = self._amounts.kept
+                if self.first_output_at is None:
+                    self.first_output_at = time.monotonic()
+                if not self._draining:
+                    self._pace.shown(now, rewritten)
+                self._draining = bool(self._queue) and not rewritten and not self._goes_on()
+        self._worked_at = now
 
-    def _write_next(self) -> int:
-        """Write the next thing, or a part of it; returns how many bytes took others' place."""
+    def _goes_on(self) -> bool:
+        """Whether what is next can be added to text that need not be shown yet."""
         first = self._queue[0]
-        if isinstance(first, _Text):
-            return self._write_text(first)
-        self._queue.popleft()
-        self._amounts.waiting -= first.size
-        first.do()
-        return first.size if first.display_id else 0
+        return isinstance(first, _Text) and self._sink.goes_on(first.name)
 
-    def _write_text(self, text: _Text) -> int:
+    def _work(self, *, may_write: bool) -> int:
+        """Take what waits, for a while; returns how many bytes took others' place."""
+        rewritten = 0
+        until = time.perf_counter() + STEP_SECONDS
+        while self._queue and (may_write or self._goes_on()) and time.perf_counter() < until:
+            first = self._queue[0]
+            if isinstance(first, _Text):
+                self._take_text(first)
+                continue
+            self._queue.popleft()
+            self._amounts.waiting -= first.size
+            first.do()
+            rewritten += first.size if first.display_id else 0
+        return rewritten
+
+    def _take_text(self, text: _Text) -> None:
         whole = text.parts[0] if len(text.parts) == 1 else "".join(text.parts)
-        busy = "\r" in whole or "\b" in whole or "\x1b" in whole
-        length = SLICE_CHARACTERS if busy else PLAIN_SLICE_CHARACTERS
-        part, rest = whole[:length], whole[length:]
-        self._amounts.waiting -= len(part)
+        length, part = _next_part(whole)
+        rest = whole[length:]
+        self._amounts.waiting -= min(length, len(whole))
         if rest:
             text.parts = [rest]
         else:
             self._queue.popleft()
-        written = self._sink.append_text(text.name, clean(part), self._limit - self._amounts.kept)
-        self._amounts.kept += written.grown
-        self._amounts.outputs += written.made
-        if written.cut or self._amounts.outputs > OUTPUTS_LIMIT:
+        taken = self._sink.append_text(text.name, clean(part), self._limit - self._amounts.kept)
+        self._amounts.kept += taken.grown
+        self._amounts.outputs += taken.made
+        if taken.cut or self._amounts.outputs > OUTPUTS_LIMIT:
             self._truncate()
-        return written.rewritten
 
     def _append(self, output: Output, size: int) -> None:
         if self._fits(size):
@@ -301,12 +351,12 @@ class OutputCollector:
 
     def _update(self, display_id: str, output: Output, size: int) -> None:
         before = self._amounts.displays.get(display_id, 0)
-        if self._fits(size - before):
+        if self._fits(size - before, outputs=0):
             self._amounts.displays[display_id] = size
             self._sink.update_display(display_id, output)
 
-    def _fits(self, more: int) -> bool:
-        self._amounts.outputs += 1
+    def _fits(self, more: int, outputs: int = 1) -> bool:
+        self._amounts.outputs += outputs
         if self._amounts.kept + more > self._limit or self._amounts.outputs > OUTPUTS_LIMIT:
             self._truncate()
             return False
@@ -330,4 +380,17 @@ class OutputCollector:
         self.truncated = True
         self._queue = deque(x for x in self._queue if isinstance(x, _Write) and not x.size)
         self._amounts.waiting = 0
+        self._pace.hurry()
         self._on_truncated()
+
+
+def _next_part(text: str) -> tuple[int, str]:
+    """How much of a text is taken next, and what of it is worth being drawn."""
+    part = text[:PLAIN_SLICE_CHARACTERS]
+    if _MOVES.search(part) is None:
+        return PLAIN_SLICE_CHARACTERS, part
+    if _LONG_MOVES.search(part) is None and part.count("\n") <= DRAWN_LINES:
+        last = overwritten(part)
+        if len(last) <= SLICE_CHARACTERS:
+            return PLAIN_SLICE_CHARACTERS, last
+    return SLICE_CHARACTERS, part[:SLICE_CHARACTERS]

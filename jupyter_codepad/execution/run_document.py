@@ -13,7 +13,7 @@ from typing import Any
 from pycrdt import Array, Doc, Map, Text
 
 from .models import Run, RunStatus
-from .outputs import Written
+from .outputs import Taken
 from .shapes import Output
 from .terminal import Terminal
 
@@ -22,11 +22,28 @@ PROMPT_CHARACTERS = 1000
 
 @dataclass
 class _Stream:
-    """The stream output that is written now; ``length``: of its text, in bytes."""
+    """The stream output that is written now.
+
+    ``new``: it is not in the document yet; ``length``: of its text there, in bytes; ``drop`` and
+    ``more``: bytes to take off its end and to put there, which is not done yet.
+    """
 
     name: str
     length: int = 0
+    new: bool = False
+    drop: int = 0
+    more: bytes = b""
     terminal: Terminal = field(default_factory=Terminal)
+
+    def change(self, drop: int, more: bytes) -> None:
+        """Change what is there once what is not done yet is done."""
+        kept = len(self.more) - drop
+        self.drop += max(0, -kept)
+        self.more = self.more[: max(0, kept)] + more
+
+    def written(self, length: int) -> None:
+        """It is done; ``length``: of the text now."""
+        self.length, self.new, self.drop, self.more = length, False, 0, b""
 
 
 class SharedOutputs:
@@ -53,50 +70,79 @@ class SharedOutputs:
 
     def append(self, output: Output) -> None:
         """See ``Sink``."""
+        self.write_text()
         self._stream = None
         outputs = self.outputs()
         if outputs is not None:
             outputs.append(Map(output))
 
-    def append_text(self, name: str, text: str, room: int) -> Written:
+    def append_text(self, name: str, text: str, room: int) -> Taken:
         """See ``Sink``."""
-        outputs = self.outputs()
-        if outputs is None:
-            return Written(0, 0)
-        shared = self._shared_text(outputs, name)
-        made = 0 if shared is not None else 1
-        if shared is None:
-            outputs.append(Map({"output_type": "stream", "name": name, "text": Text()}))
-            shared = outputs[len(outputs) - 1]["text"]
-            self._stream = _Stream(name)
+        made = 0
+        before = self._stream
+        if before is None or before.name != name or not (before.new or self.unwritten):
+            self.write_text()
+            outputs = self.outputs()
+            if outputs is None:
+                return Taken(0)
+            made = self._begin(outputs, name)
         stream = self._stream
         assert stream is not None
         edit = stream.terminal.feed(text)
-        added = edit.text.encode()
-        cut = len(added) > room + edit.drop
+        more = edit.text.encode()
+        cut = len(more) > room + edit.drop
         if cut:
-            added = added[: max(0, room + edit.drop)]
-        if added:
-            shared.insert(stream.length, added.decode(errors="ignore"))
-        if edit.drop:
+            more = more[: max(0, room + edit.drop)]
+        stream.change(edit.drop, more)
+        return Taken(len(more) - edit.drop, made, cut)
+
+    def goes_on(self, name: str) -> bool:
+        """See ``Sink``."""
+        return not self.unwritten or (self._stream is not None and self._stream.name == name)
+
+    @property
+    def unwritten(self) -> bool:
+        """See ``Sink``."""
+        stream = self._stream
+        return stream is not None and (stream.drop > 0 or len(stream.more) > 0)
+
+    def write_text(self) -> int:
+        """See ``Sink``."""
+        stream = self._stream
+        if stream is None or not self.unwritten:
+            return 0
+        outputs = self.outputs()
+        if outputs is None:
+            self._stream = None
+            return 0
+        drop, more = stream.drop, stream.more
+        shared = None if stream.new else _last_text(outputs, stream.name)
+        if not stream.new and (shared is None or len(shared) != stream.length):
+            drop, self._stream = 0, _Stream(stream.name)  # somebody else has changed it
+        if shared is None:
+            outputs.append(Map({"output_type": "stream", "name": stream.name, "text": Text()}))
+            shared = outputs[len(outputs) - 1]["text"]
+        length = len(shared)
+        if more:
+            shared.insert(length, more.decode(errors="ignore"))
+        if drop:
             # After the new text is there, so that others hear of a deletion first: JupyterLab takes
             # what is deleted off the end of what it has.
-            del shared[stream.length - edit.drop : stream.length]
-        stream.length = len(shared)
-        return Written(len(added) - edit.drop, min(len(added), edit.drop), made, cut)
+            del shared[length - drop : length]
+        assert self._stream is not None
+        self._stream.written(len(shared))
+        return min(len(more), drop)
 
-    def _shared_text(self, outputs: Array[Any], name: str) -> Text | None:
-        """The text to go on with: the last output, if it is this stream."""
-        last = outputs[len(outputs) - 1] if len(outputs) else None
-        if not isinstance(last, Map) or last.get("output_type") != "stream":
-            return None
-        text = last.get("text")
-        if last.get("name") != name or not isinstance(text, Text):
-            return None
-        length = len(text)
-        if self._stream is None or self._stream.name != name or self._stream.length != length:
+    def _begin(self, outputs: Array[Any], name: str) -> int:
+        """Go on with the last output, if it is this stream, or a new one; how many are new."""
+        stream, shared = self._stream, _last_text(outputs, name)
+        if shared is None:
+            self._stream = _Stream(name, new=True)
+            return 1
+        length = len(shared)
+        if stream is None or stream.name != name or stream.length != length:
             self._stream = _Stream(name, length)  # somebody else has changed it
-        return text
+        return 0
 
     def clear(self) -> None:
         """See ``Sink``."""
@@ -106,8 +152,8 @@ class SharedOutputs:
             outputs.clear()
 
     def update_display(self, display_id: str, output: Output) -> None:
-        """See ``Sink``."""
-        self._stream = None
+        """See ``Sink``. Where the cursor is in the text that is written now stays as it is."""
+        self.write_text()
         for outputs in self.everywhere():
             for place, old in enumerate(outputs):
                 if _display_id(old) == display_id:
@@ -117,6 +163,15 @@ class SharedOutputs:
                         new["output_type"] = "execute_result"
                         new["execution_count"] = old.get("execution_count")
                     outputs[place] = Map(new)
+
+
+def _last_text(outputs: Array[Any], name: str) -> Text | None:
+    """The text of the last output, if it is this stream."""
+    last = outputs[len(outputs) - 1] if len(outputs) else None
+    if not isinstance(last, Map) or last.get("output_type") != "stream":
+        return None
+    text = last.get("text")
+    return text if last.get("name") == name and isinstance(text, Text) else None
 
 
 def _display_id(output: Any) -> str | None:

@@ -31,6 +31,7 @@ LINE_CHARACTERS = 4000
 TRACEBACK_CHARACTERS = 100_000
 JSON_DEPTH = 32
 LARGEST_NUMBER = 2**53
+MEGABYTE = 1024 * 1024
 DISPLAY_ID_CHARACTERS = 100
 
 Message = dict[str, Any]
@@ -74,6 +75,24 @@ def display_id_of(content: Message) -> str:
     transient = content.get("transient")
     found = transient.get("display_id") if isinstance(transient, dict) else None
     return clean(found, DISPLAY_ID_CHARACTERS) if isinstance(found, str) else ""
+
+
+def left_out(message: Message) -> int:
+    """How large an output was that the kernel has not sent because of its size; 0: it was sent."""
+    metadata = message.get("metadata")
+    ours = metadata.get("codepad") if isinstance(metadata, dict) else None
+    size = ours.get("left_out") if isinstance(ours, dict) else None
+    return size if isinstance(size, int) and 0 < size < LARGEST_NUMBER else 0
+
+
+def too_large(output: Output, size: int, limit: int) -> Output:
+    """What is shown in place of an output of ``size`` bytes."""
+    words = f"output of {_megabytes(size)} not shown: a run may have {_megabytes(limit)}"
+    return {**output, "data": {"text/plain": words}, "metadata": {}}
+
+
+def _megabytes(size: int) -> str:
+    return f"{size / MEGABYTE:.1f} MB" if size >= MEGABYTE / 10 else f"{size / 1024:.1f} kB"
 
 
 def error_output(content: Message) -> Output:

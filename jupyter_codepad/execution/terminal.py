@@ -283,6 +283,25 @@ class Terminal:
                     self._column = max(0, self._column - let_go)
 
 
+def overwritten(text: str) -> str:
+    """A text that does the same on a terminal, without what its carriage returns write over.
+
+    There must be no other controls in it than these, tabs, and the ends of lines.
+    """
+    return "\n".join(map(_last_of_line, text.replace("\r\n", "\n").split("\n")))
+
+
+def _last_of_line(line: str) -> str:
+    first, *others = line.split("\r")
+    if len(others) < 3:
+        return line
+    shown = ""
+    for part in others[-2::-1]:
+        if len(part) > len(shown):
+            shown += part[len(shown) :]
+    return f"{first}\r{shown}\r{others[-1]}"
+
+
 def _same_start(old: str, new: str) -> int:
     """How many characters two texts have in common at their beginning."""
     low, high = 0, min(len(old), len(new))

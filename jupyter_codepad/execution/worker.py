@@ -171,7 +171,7 @@ class RunWorker:
 
     def _collector(self, kernel: RoomKernel, job: Job, limits: RunLimits) -> OutputCollector:
         def truncated() -> None:
-            kernel.flooding = True
+            kernel.want_less()
             job.entry.show(truncated=True)
 
         most = limits.output_bytes

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import random
 import re
 import time
@@ -10,12 +11,18 @@ from datetime import UTC, datetime
 from typing import Any
 
 import pytest
-from pycrdt import Doc
+from pycrdt import Array, Doc, Map
 
 from jupyter_codepad.execution.models import Run, RunStatus
-from jupyter_codepad.execution.run_document import RunDocument
-from jupyter_codepad.execution.terminal import Terminal, restyled
+from jupyter_codepad.execution.pace import BATCH_SECONDS, FLOOD_BATCH_SECONDS, Pace
+from jupyter_codepad.execution.run_document import RunDocument, RunEntry
+from jupyter_codepad.execution.terminal import Terminal, overwritten, restyled
+from jupyter_codepad.sync.history import Limits
+from jupyter_codepad.sync.shared_document import SharedDocument
+from jupyter_codepad.sync.turns import Turns
+from jupyter_codepad.sync.update_log import UpdateLog
 from tests.execution.test_limits import server_with
+from tests.execution.test_notebook_runs import notebook
 from tests.execution.test_runs import Desk, desk, text_of
 from tests.support.server import JupyterServer
 from tests.support.sync_client import until
@@ -82,6 +89,54 @@ def test_how_output_is_cut_into_pieces_makes_no_difference() -> None:
         shown(*chance.choices(PIECES, k=30))
 
 
+def test_what_is_written_over_need_not_be_drawn() -> None:
+    for seed in range(300):
+        chance = random.Random(seed)
+        text = "".join(chance.choices(["a", "bcd", "é", "\r", "\r", "\n", "\r\n", "\t"], k=40))
+        before = chance.choice(["", "some", "more\n", "\x1b[31mred"])
+        short, whole = shown(before, overwritten(text), "x"), shown(before, text, "x")
+        assert look(short) == look(whole), f"seed {seed}"
+    assert len(overwritten("\r12 % " * 10_000)) < 20
+
+
+def test_text_is_the_same_however_rarely_it_is_written() -> None:
+    for seed in range(200):
+        chance = random.Random(seed)
+        pieces = chance.choices(PIECES[:-2], k=40)
+        doc: Doc[Any] = Doc()
+        runs = doc.get("runs", type=Array)
+        runs.append(Map({"outputs": Array()}))
+        entry = RunEntry(doc, runs[0], runs)
+        grown = 0
+        for piece in pieces:
+            grown += entry.append_text("stdout", piece, 10_000).grown
+            if chance.random() < 0.2:
+                entry.write_text()
+        entry.write_text()
+        texts = [str(output["text"]) for output in runs[0]["outputs"]]
+        assert "".join(texts) == shown(*pieces) and len(texts) <= 1, f"seed {seed}"
+        assert grown == len("".join(texts).encode()), f"seed {seed}"
+
+
+def test_floods_are_shown_more_rarely_and_quiet_programs_at_once() -> None:
+    pace, now, pauses = Pace(), 100.0, []
+    for _ in range(6):
+        pace.count(1_000_000)
+        pace.shown(now, 0)
+        pauses.append(pace.next_at - now)
+        now = pace.next_at
+    assert pauses[0] == pytest.approx(BATCH_SECONDS) and pauses == sorted(pauses)
+    assert pauses[-1] == pytest.approx(FLOOD_BATCH_SECONDS)
+    for _ in range(6):
+        pace.count(80)
+        pace.shown(now, 0)
+        now = pace.next_at + 0.1
+    assert pace.next_at + 0.1 - now == pytest.approx(0) and pace._pause == BATCH_SECONDS
+    pace.count(80)
+    pace.shown(now, 1_000_000)
+    assert pace.next_at - now > 1  # what takes the place of so much is sent rarely
+
+
 @pytest.mark.parametrize(
     "hostile",
     ["\x1b[A", "\x1b[999A\x1b[999B", "\r", "\b", "\x1b[H\x1b[2J\n\n", "\x1b[999C.\r", "\x1b[1;2m"],
@@ -99,9 +154,8 @@ async def test_a_progress_bar_leaves_one_line_and_few_changes(server: JupyterSer
     await at.run("1")
     before, size = at.screen.client.updates_seen, len(at.screen.client.ydoc.get_update())
     run = await at.run(
-        "import sys, time\nprint('first', flush=True)\nfor i in range(1, 10_001):\n"
+        "import sys\nprint('first', flush=True)\nfor i in range(1, 10_001):\n"
         "    sys.stderr.write(f'\\r{i:6d}/10000 ' + '#' * (i // 200))\n    sys.stderr.flush()\n"
-        "    if i % 100 == 0: time.sleep(0.02)\n"  # what comes faster than it is read may be lost
     )
     assert text_of(run) == "first\n" and text_of(run, "stderr") == " 10000/10000 " + "#" * 50
     assert not run["truncated"]
@@ -136,6 +190,98 @@ async def test_displays_are_updated_and_output_is_cleared(server: JupyterServer)
     assert len(at.screen.run(first["id"])["outputs"]) == 1
     run = await at.run("print('gone')\nclear_output()\nprint('there')\nclear_output(wait=True)")
     assert text_of(run) == "there\n"
+
+
+CURSOR_WAITS = """
+from IPython.display import display
+handle = display("old", display_id="d")
+print("100 %", end="\\r")
+handle.update("new")
+print("done")
+print("100 %", end="\\r", flush=True)
+"""
+
+
+async def test_a_cursor_stays_where_it_is_while_a_display_is_updated(server: JupyterServer) -> None:
+    at, book = await desk(server), await notebook(server)
+    run = await at.run(CURSOR_WAITS)
+    [cell] = await book.set(CURSOR_WAITS)
+    await book.screen.end_of(await book.run_cell(cell))
+    await until(lambda: book.cell(cell)["execution_state"] == "idle", "the cell at rest")
+    for outputs in (run["outputs"], book.cell(cell)["outputs"]):
+        assert outputs[0]["data"] == {"text/plain": "'new'"}
+        assert [output.get("text") for output in outputs[1:]] == ["done%\n100 %"]
+
+
+FLUSHED = """
+import os, sys
+from IPython.display import clear_output, display
+for i in range(10_000): print(i, end="\\r", flush=True)
+print("\\nout", flush=True); print("err", file=sys.stderr, flush=True); print("out", flush=True)
+display("shown"); print("after", flush=True)
+name = input("name? ")
+print(name, flush=True)
+child = os.fork()
+if child == 0: os._exit(0)
+os.waitpid(child, 0)
+"""
+
+
+async def test_flushes_without_a_pause_lose_and_delay_nothing(server: JupyterServer) -> None:
+    at = await desk(server)
+    run_id = await at.start(FLUSHED)
+    wanted = [
+        ("stdout", "9999\nout\n"),
+        ("stderr", "err\n"),
+        ("stdout", "out\n"),
+        (None, {"text/plain": "'shown'"}),
+        ("stdout", "after\n"),
+    ]
+
+    def all_is_shown() -> bool:
+        run = {"outputs": [], "input": None, **at.screen.run(run_id)}
+        shown = [(one.get("name"), one.get("text") or one.get("data")) for one in run["outputs"]]
+        return shown == wanted and run["input"] is not None
+
+    await until(all_is_shown, "the output, and the question", 30)
+    await at.ada.api("POST", f"rooms/{at.id}/runs/{run_id}/input", {"text": "Ada"})
+    run = await at.screen.end_of(run_id)
+    assert text_of(run).endswith("after\nname? Ada\nAda\n")
+    run = await at.run("import os\nfor i in range(50): print(i, flush=True)\nos._exit(3)")
+    assert run["status"] == "dead" and text_of(run).endswith("\n48\n49\n")
+
+
+LARGE = """
+import os
+from IPython.display import Image, display
+picture = b"\\x89PNG" + os.urandom(5_000_000)
+handle = display(Image(picture, format="png"), display_id="large")
+print("after")
+display({"text/plain": "x" * 2_000_000}, raw=True)
+print("and on")
+raise ValueError("x" * 6_000_000)
+"""
+
+
+async def test_what_is_too_large_has_words_in_its_place(server: JupyterServer) -> None:
+    at = await desk(server)
+    run = await at.run(LARGE)
+    first, after, second, on, error = run["outputs"]
+    words = first["data"]["text/plain"]
+    assert words == "output of 6.4 MB not shown: a run may have 1.0 MB", words
+    assert second["data"]["text/plain"] == "output of 1.9 MB not shown: a run may have 1.0 MB"
+    assert after["text"] == "after\n" and on["text"] == "and on\n"
+    assert error["ename"] == "ValueError" and len(error["evalue"]) < 10_000
+    assert run["status"] == "error" and not run["truncated"]
+    run = await at.run("handle.update('small')")
+    shown_first = at.screen.runs[0]["outputs"][0]["data"]
+    assert run["status"] == "ok" and shown_first == {"text/plain": "'small'"}
+    run = await at.run("print('x' * 10_000_000)")
+    assert run["truncated"] and run["status"] == "ok" and len(text_of(run)) == 1024 * 1024
+    run_id = await at.start("input('why ' + '?' * 100_000)")
+    await until(lambda: bool(at.screen.run(run_id).get("input")), "the question", 30)
+    await at.ada.api("POST", f"rooms/{at.id}/runs/{run_id}/input", {"text": "so"})
+    assert (await at.screen.end_of(run_id))["status"] == "ok"
 
 
 async def download(at: Desk, run_id: str) -> Any:
@@ -251,6 +397,40 @@ async def test_floods_leave_typing_alone(server: JupyterServer) -> None:
     much = await slowest(await at.start("for _ in range(1600): print('x' * 65_536)"))
     assert max(lines, escapes, much) < 2, (lines, escapes, much)
     assert at.screen.runs[-1]["truncated"]
+
+
+async def test_a_bar_that_never_ends_fills_neither_the_document_nor_the_log(tmp_path: Any) -> None:
+    log = logging.getLogger(__name__)
+    limits = Limits(factor=2, floor_bytes=10_000, tail_rows=50, tail_bytes=10_000)
+    update_log = UpdateLog(tmp_path / "updates.sqlite", log=log, limits=limits)
+    await update_log.start()
+    turns = Turns(update_log, timeout_seconds=90, active=lambda: None)
+    doc: Doc[Any] = Doc()
+    shared = SharedDocument("runs", doc, turns=turns, log=log, read_only=True)
+    shared.start()
+
+    def checkpoint(key: str) -> None:
+        shared.flush()
+        update_log.checkpoint(key, doc.get_update())
+
+    update_log.wants_checkpoint = checkpoint
+    runs = doc.get("runs", type=Array)
+    runs.append(Map({"outputs": Array()}))
+    entry = RunEntry(doc, runs[0], runs)
+    for number in range(1000):
+        entry.append_text("stdout", f"\r{number} " + "#" * (number % 1000), 10_000)
+        entry.write_text()
+        await asyncio.sleep(0)
+    await shared.durable()
+    assert len(doc.get_update()) < 20_000
+    kept = sum(len(content) for _, content in await update_log.past("runs"))
+    assert kept < 60_000  # of half a million bytes
+    loaded: Doc[Any] = Doc()
+    for update in (await update_log.load("runs")).updates:
+        loaded.apply_update(update)
+    assert loaded.get("runs", type=Array).to_py() == runs.to_py()
+    shared.stop()
+    await update_log.stop()
 
 
 def test_the_run_document_is_what_the_page_expects() -> None:

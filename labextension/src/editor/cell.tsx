@@ -1,11 +1,13 @@
 /** One cell of a notebook: its prompt, its editor or text, its output, and what one can do with it. */
 import { memo, type RefObject, useEffect, useReducer } from 'react';
+import { flushSync } from 'react-dom';
 import * as Y from 'yjs';
 import { isOver, type IRunEntry, readOutputs, type RunsModel } from '../execution/model';
 import { AnsweredBy } from '../execution/cell_run';
 import { OutputView } from '../execution/output';
 import { type IRunRights, RunEnd, statusWords } from '../execution/view';
 import { Icon } from '../icon';
+import { CalmDrawing } from '../react';
 import type { Provider } from '../sync/provider';
 import { type Cell, type CellKind, idOf, kindOf, sourceOf } from './cell_edits';
 import type { AfterRun } from './editor';
@@ -58,18 +60,25 @@ export interface ICellProps {
   actions: ICellActions;
 }
 
-/** Draw again when something in a cell changes, other than its text. */
+/** Draw again when something in a cell changes, other than its text; calmly, when it is output. */
 function useCell(cell: Cell): void {
   const [, redraw] = useReducer((count: number) => count + 1, 0);
   useEffect(() => {
+    const drawing = new CalmDrawing(() => flushSync(redraw));
     const slot = (events: Y.YEvent<Y.AbstractType<unknown>>[]): void => {
-      if (events.some(event => event.path[event.path.length - 1] !== 'source')) {
+      if (events.some(event => event.path[0] === 'outputs')) {
+        drawing.ask();
+      }
+      if (events.some(event => event.path[0] !== 'outputs' && event.path[event.path.length - 1] !== 'source')) {
         redraw();
       }
     };
     cell.observeDeep(slot);
     redraw();
-    return () => cell.unobserveDeep(slot);
+    return () => {
+      cell.unobserveDeep(slot);
+      drawing.dispose();
+    };
   }, [cell]);
 }
 

@@ -68,6 +68,7 @@ export class RunsModel {
   private _runs!: Y.Array<Y.Map<unknown>>;
   private _kernel!: Y.Map<unknown>;
   private readonly _changed = new Signal<this, void>(this);
+  private readonly _urgent = new Signal<this, void>(this);
   private readonly _failed = new Signal<this, string>(this);
   /** When a run was asked for here last, on the clock of `performance.now`. */
   private _ranAt = -Infinity;
@@ -120,6 +121,11 @@ export class RunsModel {
 
   get changed(): ISignal<this, void> {
     return this._changed;
+  }
+
+  /** A run has come, or asks for input, or does not any more: that must not wait for others' output to be drawn. */
+  get urgent(): ISignal<this, void> {
+    return this._urgent;
   }
 
   /** Words for the person when a request is refused. */
@@ -254,6 +260,9 @@ export class RunsModel {
       }
     }
     this._changed.emit();
+    if (events.some(({ path, keys }) => path.length === 0 || (path.length === 1 && keys.has('input')))) {
+      this._urgent.emit();
+    }
   };
 
   private readonly _onKernel = (): void => this._changed.emit();

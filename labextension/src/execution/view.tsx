@@ -1,7 +1,7 @@
 /** The output panel: the runs of a room, and the buttons to run, stop and restart. */
-import { memo, type ReactNode, type RefObject, useEffect, useRef, useState } from 'react';
+import { memo, type ReactNode, type RefObject, useEffect, useLayoutEffect, useRef, useState } from 'react';
 import { Icon } from '../icon';
-import { useSignal } from '../react';
+import { useSignal, useSignalCalmly } from '../react';
 import type { RunStatus } from '../types';
 import { isOver, type IRunEntry, type KernelStatus, type RunsModel } from './model';
 import { OutputView } from './output';
@@ -187,13 +187,15 @@ export function KernelLine(props: { model: RunsModel }): JSX.Element {
 
 export function RunsView(props: { model: RunsModel; rights: IRunRights; notebook?: boolean }): JSX.Element {
   const { model, rights } = props;
-  useSignal(model.changed);
+  useSignalCalmly(model.changed);
+  useSignal(model.urgent);
   const runs = model.runs;
   const list = useRef<HTMLDivElement>(null);
   const typedAt = useTypedAt();
   const [pinned, setPinned] = useState(true);
 
-  useEffect(() => {
+  // Before the page is painted, or it would be painted twice.
+  useLayoutEffect(() => {
     if (pinned && list.current) {
       list.current.scrollTop = list.current.scrollHeight;
     }

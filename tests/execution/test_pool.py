@@ -185,7 +185,7 @@ async def warm_kernels(server: JupyterServer, count: int) -> None:
         assert loop.time() < deadline, f"not within 30 s: {count} warm kernels"
 
 
-async def test_a_second_room_has_its_kernel_at_once_and_an_empty_folder(tmp_path: Path) -> None:
+async def test_a_second_room_has_its_kernel_at_once_and_a_folder_of_its_own(tmp_path: Path) -> None:
     options = ["--CodepadApp.warm_kernels=True", "--CodepadApp.warm_pool_size=1"]
     server = JupyterServer(tmp_path, options=options)
     try:
@@ -197,7 +197,7 @@ async def test_a_second_room_has_its_kernel_at_once_and_an_empty_folder(tmp_path
             before = kernels()
             two = await desk(server)
             run = await two.run("import os\nprint(os.listdir(), 'mine' in globals(), os.nice(0))")
-            assert text_of(run) == "[] False 5\n"
+            assert text_of(run) == "['main.py'] False 5\n"
             assert two.screen.kernel["status"] == "idle"
             await warm_kernels(server, 1)
             assert len(kernels()) == 3

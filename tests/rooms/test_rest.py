@@ -301,6 +301,9 @@ async def test_the_api_description_holds(server: JupyterServer) -> None:  # noqa
     await check("GET", "/rooms/{room_id}/export", **here)
     await check("DELETE", "/rooms/{room_id}/invites/{invite_id}", invite_id=invite["id"], **here)
     await check("DELETE", "/rooms/{room_id}/invites", **here)
+    await check("GET", "/rooms/{room_id}/main-file", **here)
+    await check("PUT", "/rooms/{room_id}/main-file", {"main_file": None}, **here)
+    await check("POST", "/rooms/{room_id}/runs/batch", {"cell_ids": ["a"]}, refused=True, **here)
     run = await check("POST", "/rooms/{room_id}/runs", {"document": "pad"}, **here)
     await check("POST", "/rooms/{room_id}/runs/{run_id}/interrupt", run_id=run["id"], **here)
     line = {"text": "a line"}

@@ -103,9 +103,9 @@ async def test_what_cannot_be_copied_is_refused_in_words(server: JupyterServer) 
     outside = server.home / "outside"
     outside.mkdir(exist_ok=True)
     (outside / "file.py").write_text("key = 1")
-    (root / "link.py").symlink_to(outside / "file.py")
+    (root / "bridge.py").symlink_to(outside / "file.py")
     (root / "way").symlink_to(outside)
-    for path in ("link.py", "way/file.py"):
+    for path in ("bridge.py", "way/file.py"):
         assert await refused(server, path) == (422, "source_is_link"), path
     (root / "photo.png").write_bytes(b"\x89PNG\r\n\x1a\n\xff\xfe")
     assert await refused(server, "photo.png") == (422, "source_not_text")
@@ -118,7 +118,7 @@ async def test_what_cannot_be_copied_is_refused_in_words(server: JupyterServer) 
     assert await refused(server, "julia.ipynb", language="cobol") == (422, "unknown_language")
     assert await refused(server, "julia.ipynb", language="sql") == (422, "no_notebook")
     rooms = root / "codepad-rooms"
-    assert not list(rooms.glob("*/julia.ipynb")) and not list(rooms.glob("*/link.py"))
+    assert not list(rooms.glob("*/julia.ipynb")) and not list(rooms.glob("*/bridge.py"))
 
 
 async def test_a_notebook_may_be_larger_than_a_code_file(server: JupyterServer) -> None:

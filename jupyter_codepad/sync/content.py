@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import hashlib
 import json
+import random
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
+from uuid import UUID
 
 from jupyter_ydoc import ydocs
 from jupyter_ydoc.ynotebook import YNotebook
@@ -21,6 +23,14 @@ LAID_ANEW_BYTES = 4_000_000
 
 MARK = "codepad"
 """Name of the map in which a document says how its history began."""
+
+EMPTY_CELL: dict[str, Any] = {
+    "cell_type": "code",
+    "execution_count": None,
+    "metadata": {"trusted": True},
+    "outputs": [],
+    "source": "",
+}
 
 
 def content_hash(content: Any) -> str:
@@ -60,8 +70,22 @@ def first_history(file_type: str, content: Any) -> bytes:
     begun_by = int(content_hash(content), 16) >> (256 - CLIENT_ID_BITS)
     ydoc: Doc[Any] = Doc(client_id=begun_by)
     ydoc.get(MARK, type=Map)[str(begun_by)] = True
-    make_document(file_type, ydoc).set(content)
+    document = make_document(file_type, ydoc)
+    document.set(_named(content, begun_by) if isinstance(document, YNotebook) else content)
     return ydoc.get_update()
+
+
+def _named(notebook: dict[str, Any], begun_by: int) -> dict[str, Any]:
+    """A notebook in which every cell has an id; those that it lacks follow from its content.
+
+    jupyter_ydoc would make up others each time, and an empty cell where there is none.
+    """
+    # Not secret: two servers must come to the same.
+    made_up = random.Random(begun_by)  # noqa: S311
+    cells = notebook["cells"] or [EMPTY_CELL]
+    names = [str(UUID(int=made_up.getrandbits(128), version=4)) for _ in cells]
+    named = [{"id": name, **cell} for name, cell in zip(names, cells, strict=True)]
+    return {**notebook, "cells": named}
 
 
 def histories(ydoc: Doc[Any]) -> set[int]:

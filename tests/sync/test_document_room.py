@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from pycrdt import Doc, Text
 
-from jupyter_codepad.sync.content import content_hash, first_history, outside_change
+from jupyter_codepad.sync.content import built, content_hash, first_history, outside_change
 
 
 def document(text: str) -> tuple[Doc[Any], Text]:
@@ -76,6 +76,19 @@ def test_a_likelier_start_is_found_line_by_line_in_a_notebook() -> None:
     state = first_history("notebook", written)
     change = outside_change("notebook", [before, written], state, outside)
     assert change.base == before
+
+
+@pytest.mark.parametrize("sources", [(), ("one", "two")])
+def test_a_notebook_without_ids_always_begins_with_the_same_history(
+    sources: tuple[str, ...],
+) -> None:
+    cells = [
+        {"cell_type": "code", "metadata": {}, "outputs": [], "source": source} for source in sources
+    ]
+    content = {"cells": cells, "metadata": {}, "nbformat": 4, "nbformat_minor": 4}
+    one, two = (built("notebook", [first_history("notebook", content)]) for _ in range(2))
+    assert one.ycells.to_py() == two.ycells.to_py()
+    assert len({cell["id"] for cell in one.ycells}) == max(1, len(sources))
 
 
 @pytest.mark.parametrize("seed", range(60))

@@ -10,7 +10,7 @@ import pytest
 
 from tests.support.nursery import Nursery
 from tests.support.postgres import Postgres, postgres_programs, run_postgres
-from tests.support.server import JupyterServer, running
+from tests.support.server import JupyterServer, lent, running
 
 pytest_plugins = ["pytest_jupyter.jupyter_server"]
 
@@ -36,8 +36,26 @@ def server(
     session_server: JupyterServer, jp_asyncio_loop: asyncio.AbstractEventLoop
 ) -> Iterator[JupyterServer]:
     """The shared server, with people of this test's own."""
-    yield session_server
-    jp_asyncio_loop.run_until_complete(session_server.goodbye())
+    yield from lent(session_server, jp_asyncio_loop)
+
+
+@pytest.fixture(scope="module")
+def slow_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[JupyterServer]:
+    """A server that takes its time to write files, but sees at once when others do."""
+    options = [
+        "--CodepadApp.save_delay_seconds=30",
+        "--YDocExtension.document_save_delay=30",
+        "--YDocExtension.file_poll_interval=0.2",
+    ]
+    yield from running(JupyterServer(tmp_path_factory.mktemp("slow"), options=options))
+
+
+@pytest.fixture
+def slow(
+    slow_server: JupyterServer, jp_asyncio_loop: asyncio.AbstractEventLoop
+) -> Iterator[JupyterServer]:
+    """That server, with people of this test's own."""
+    yield from lent(slow_server, jp_asyncio_loop)
 
 
 @pytest.fixture

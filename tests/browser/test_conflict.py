@@ -2,40 +2,18 @@
 
 from __future__ import annotations
 
-import asyncio
 import os
-from collections.abc import Iterator
 
 import pytest
 from playwright.async_api import Browser, expect
 
 from tests.browser.test_room import join, same_text, saved, text_of, violations, write
 from tests.support.browser import Window
-from tests.support.server import JupyterServer, running
+from tests.support.server import JupyterServer
 from tests.support.sync_client import until
 from tests.sync.test_reconnect import touch
 
 pytestmark = pytest.mark.browser
-
-
-@pytest.fixture(scope="module")
-def slow_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[JupyterServer]:
-    """A server that takes its time to write files, but sees at once when others do."""
-    options = [
-        "--CodepadApp.save_delay_seconds=30",
-        "--YDocExtension.document_save_delay=30",
-        "--YDocExtension.file_poll_interval=0.2",
-    ]
-    yield from running(JupyterServer(tmp_path_factory.mktemp("slow"), options=options))
-
-
-@pytest.fixture
-def slow(
-    slow_server: JupyterServer, jp_asyncio_loop: asyncio.AbstractEventLoop
-) -> Iterator[JupyterServer]:
-    """The same, with people of this test's own."""
-    yield slow_server
-    jp_asyncio_loop.run_until_complete(slow_server.goodbye())
 
 
 async def test_two_people_see_two_versions_and_one_of_them_chooses(

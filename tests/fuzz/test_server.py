@@ -25,7 +25,7 @@ from pycrdt import Doc, Map
 from jupyter_codepad.sync.updates import read_state
 from tests.fuzz.hostile import Attack, World, attack, frame, upgrade_attack
 from tests.fuzz.plan import MINUTES, keep, memory_bytes, seeds
-from tests.support.server import JupyterServer, running
+from tests.support.server import JupyterServer, lent, running
 from tests.support.sync_client import SyncClient, until
 
 pytestmark = pytest.mark.apart
@@ -66,8 +66,7 @@ def attacked(
     module_server: JupyterServer, jp_asyncio_loop: asyncio.AbstractEventLoop
 ) -> Iterator[JupyterServer]:
     """That server, with people of this test's own."""
-    yield module_server
-    jp_asyncio_loop.run_until_complete(module_server.goodbye())
+    yield from lent(module_server, jp_asyncio_loop)
 
 
 @dataclass

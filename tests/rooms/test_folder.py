@@ -8,7 +8,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.support.server import JupyterServer, running
+from tests.support.server import JupyterServer, lent, running
 from tests.support.sync_client import until
 
 OUTSIDE = "outside of the room\n"
@@ -28,8 +28,7 @@ def linked(
     server_of_links: JupyterServer, jp_asyncio_loop: asyncio.AbstractEventLoop
 ) -> Iterator[JupyterServer]:
     """That server, with people of this test's own."""
-    yield server_of_links
-    jp_asyncio_loop.run_until_complete(server_of_links.goodbye())
+    yield from lent(server_of_links, jp_asyncio_loop)
 
 
 @pytest.mark.parametrize("kind", ["file", "folder", "device", "pipe"])

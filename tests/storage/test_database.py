@@ -25,6 +25,14 @@ from jupyter_codepad.storage.tables import (
     utc_now,
 )
 
+OLD_MOMENT = "2026-01-01 00:00:00"
+OLD_ROOM = (
+    "INSERT INTO rooms (id, owner, title, language, pad_type, folder, pad_path, pad_file_id,"
+    " created_at, expires_at) VALUES ('room00000000', 'local', 'T', 'python', 'file', 'f',"
+    f" 'f/main.py', 'x', '{OLD_MOMENT}', '{OLD_MOMENT}')"
+)
+"""A room in the tables of every revision."""
+
 
 @asynccontextmanager
 async def opened(url: str) -> AsyncIterator[Database]:
@@ -149,19 +157,25 @@ def test_plain_urls_get_our_async_drivers() -> None:
     assert async_url("postgresql+psycopg://h/d").drivername == "postgresql+psycopg"
 
 
+async def test_rooms_of_0002_run_their_pads(tmp_path: Path) -> None:
+    url = f"sqlite:///{tmp_path / 'codepad.sqlite'}"
+    old = Database(url)
+    await old.start("0002")
+    async with old.engine.begin() as connection:
+        await connection.execute(text(OLD_ROOM))
+    await old.stop()
+    async with opened(url) as new, new.transaction() as tx:
+        room = await tx.get_one(RoomRecord, "room00000000")
+        assert (room.title, room.main_file) == ("T", None)
+
+
 async def test_people_of_the_first_version_keep_their_names(url: str) -> None:
     """From revision 0001: names that only differ in case get keys that differ."""
     old = Database(url)
     await old.start("0001")
-    moment = "2026-01-01 00:00:00"
+    moment = OLD_MOMENT
     async with old.engine.begin() as connection:
-        await connection.execute(
-            text(
-                "INSERT INTO rooms (id, owner, title, language, pad_type, folder, pad_path,"
-                " pad_file_id, created_at, expires_at) VALUES ('room00000000', 'local', 'T',"
-                f" 'python', 'file', 'f', 'f/main.py', 'x', '{moment}', '{moment}')"
-            )
-        )
+        await connection.execute(text(OLD_ROOM))
         await connection.execute(
             text(
                 "INSERT INTO invites (id, room_id, code_hash, role, label, created_at, uses)"

@@ -322,3 +322,11 @@ def running(server: JupyterServer) -> Iterator[JupyterServer]:
     finally:
         loop.run_until_complete(server.close())
         loop.close()
+
+
+def lent(server: JupyterServer, loop: asyncio.AbstractEventLoop) -> Iterator[JupyterServer]:
+    """Such a server for one test: running, and with people of its own."""
+    if server.process is None:
+        loop.run_until_complete(server.start())
+    yield server
+    loop.run_until_complete(server.goodbye())

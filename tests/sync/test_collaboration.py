@@ -22,7 +22,7 @@ from jupyter_codepad.sync.protocol import (
     var_bytes,
     var_uint,
 )
-from tests.support.server import JupyterServer, Person, running
+from tests.support.server import JupyterServer, Person, lent, running
 from tests.support.sync_client import SyncClient, until
 
 GLOBAL = "JupyterLab:globalAwareness"
@@ -70,8 +70,7 @@ def people(
     module_server: JupyterServer, jp_asyncio_loop: asyncio.AbstractEventLoop
 ) -> Iterator[JupyterServer]:
     """The server, with nobody of another test on it."""
-    yield module_server
-    jp_asyncio_loop.run_until_complete(module_server.goodbye())
+    yield from lent(module_server, jp_asyncio_loop)
 
 
 def somebody(server: JupyterServer, name: str) -> Person:

@@ -23,7 +23,7 @@ import pytest
 from pycrdt import Array, Map, Text
 
 from jupyter_codepad.sync.updates import read_update
-from tests.support.server import JupyterServer, Person, running
+from tests.support.server import JupyterServer, Person, lent, running
 from tests.support.sync_client import SyncClient, until
 
 pytestmark = pytest.mark.apart
@@ -196,37 +196,12 @@ def quick_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[JupyterSe
     yield from running(JupyterServer(tmp_path_factory.mktemp("quick"), options=options))
 
 
-@pytest.fixture(scope="module")
-def slow_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[JupyterServer]:
-    """A server that takes its time to write files, but sees at once when others do."""
-    options = [
-        "--CodepadApp.save_delay_seconds=30",
-        "--YDocExtension.document_save_delay=30",
-        "--YDocExtension.file_poll_interval=0.2",
-    ]
-    yield from running(JupyterServer(tmp_path_factory.mktemp("slow"), options=options))
-
-
 @pytest.fixture
 def quick(
     quick_server: JupyterServer, jp_asyncio_loop: asyncio.AbstractEventLoop
 ) -> Iterator[JupyterServer]:
     """That server, running, with people of this test's own."""
-    if quick_server.process is None:
-        jp_asyncio_loop.run_until_complete(quick_server.start())
-    yield quick_server
-    jp_asyncio_loop.run_until_complete(quick_server.goodbye())
-
-
-@pytest.fixture
-def slow(
-    slow_server: JupyterServer, jp_asyncio_loop: asyncio.AbstractEventLoop
-) -> Iterator[JupyterServer]:
-    """The other server, likewise."""
-    if slow_server.process is None:
-        jp_asyncio_loop.run_until_complete(slow_server.start())
-    yield slow_server
-    jp_asyncio_loop.run_until_complete(slow_server.goodbye())
+    yield from lent(quick_server, jp_asyncio_loop)
 
 
 # -- the log is lost ------------------------------------------------------------------------------

@@ -12,7 +12,7 @@ COMPILING = "codepad_compiling"
 
 
 class Conversation:
-    """What a run hears of its kernel (a ``kernels.Talk``)."""
+    """What a run hears of its kernel (a ``Talk``)."""
 
     def __init__(self, collector: OutputCollector, questions: Questions, entry: RunEntry) -> None:
         self._collector = collector

@@ -7,13 +7,12 @@ and its sockets lie is the business of a ``KernelProcess``.
 from __future__ import annotations
 
 import asyncio
+import logging
 import secrets
 import time
-from collections.abc import Callable
 from contextlib import suppress
-from logging import Logger
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import zmq
 import zmq.asyncio
@@ -24,15 +23,15 @@ from .pace import LoopShare
 from .processes import KernelEnded, KernelProcess, PlainProcess
 from .rungs import MIB
 from .sandbox import Sandbox
+from .shapes import Message
 from .starts import KernelStart, python_start
+from .talk import Listener, ListenOnly, QuestionOrder, Talk
 
 START_SECONDS = 30.0
 MESSAGE_LIMIT_BYTES = 4 * MIB
 """A larger message from the kernel is not read at all: one would stall everybody's event loop."""
 WAITING_MESSAGES = 32
 """Messages of a kernel that may wait to be read; then it is the kernel that waits or drops them."""
-END_OF_FILE = "\x04"
-"""The answer that means that there is no more input, for Jupyter's kernels as for a terminal."""
 INPUT_MESSAGE_LIMIT_BYTES = 64 * 1024
 INPUT_PAUSE_SECONDS = 0.01
 """So long lies at least between two questions of a program."""
@@ -49,46 +48,9 @@ LAST_WORDS_SECONDS = 0.1
 """How long is read what a kernel that has died had said before."""
 WATCH_BUSY_SECONDS, WATCH_IDLE_SECONDS = 0.2, 2.0
 
-Message = dict[str, Any]
-Listener = Callable[[Message], None]
-
 
 class KernelDied(Exception):
     """The kernel has ended; the message says why, in words."""
-
-
-class Talk(Protocol):
-    """What a run hears of its kernel."""
-
-    def hear(self, message: Message) -> None:
-        """Take an output message."""
-
-    async def ready(self) -> None:
-        """Wait until more can be taken."""
-
-    def asked(self, prompt: str, password: bool) -> None:
-        """The program asks for a line of input."""
-
-    def lost(self) -> None:
-        """Some of the output has not come."""
-
-
-class ListenOnly:
-    """A ``Talk`` of which only the output is of interest; what asks gets the end of input."""
-
-    def __init__(self, kernel: RoomKernel, listener: Listener) -> None:
-        self._kernel = kernel
-        self.hear = listener
-
-    async def ready(self) -> None:
-        """More can be taken at any time."""
-
-    def asked(self, prompt: str, password: bool) -> None:
-        """Nobody is there to answer."""
-        self._kernel.answer(END_OF_FILE)
-
-    def lost(self) -> None:
-        """Nobody needs all of it."""
 
 
 class RoomKernel:
@@ -99,7 +61,7 @@ class RoomKernel:
     """
 
     def __init__(
-        self, *, sandbox: Sandbox | None, log: Logger, start: KernelStart | None = None
+        self, *, sandbox: Sandbox | None, log: logging.Logger, start: KernelStart | None = None
     ) -> None:
         self._start = start or python_start()
         self._log = log
@@ -115,11 +77,12 @@ class RoomKernel:
         self._ended = asyncio.Event()
         self._share = LoopShare()
         self._talk: Talk | None = None
+        self._order: QuestionOrder | None = None
         self._asked = ""
         self._heard = 0
         self._begun = self._interrupt_due = False
         self.busy = False
-        self._slowly = False
+        self._slowly = self._failed = False
         self.death_words = ""
 
     @property
@@ -229,7 +192,7 @@ class RoomKernel:
         if self._client is None or not self.alive:
             raise KernelDied(self.death_words or "The kernel is not running.")
         idle = asyncio.Event()
-        heard: Talk = ListenOnly(self, talk) if callable(talk) else talk
+        heard: Talk = ListenOnly(talk, self.answer) if callable(talk) else talk
 
         def hear(message: Message) -> None:
             kind = message["msg_type"]
@@ -241,12 +204,15 @@ class RoomKernel:
             if kind == "execute_input":
                 self._code_began()
             heard.hear(message)
+            if kind == "stream":
+                order.output_came()
 
+        order = QuestionOrder(heard.asked)
         loop = asyncio.get_running_loop()
         reply: asyncio.Future[Message] = loop.create_future()
         asked = self._send(code, {"codepad": {"stdin": stdin, "main": main, "file": file}})
         self._listeners[asked], self._replies[asked] = hear, reply
-        self._asked, self._talk = asked, heard
+        self._asked, self._talk, self._order = asked, heard, order
         self.busy = True
         try:
             try:
@@ -260,7 +226,8 @@ class RoomKernel:
             return dict(content)
         finally:
             self.busy = self._slowly = self._begun = self._interrupt_due = False
-            self._asked, self._talk = "", None
+            self._asked, self._talk, self._order = "", None, None
+            order.close()
             del self._listeners[asked], self._replies[asked]
 
     async def _heard_all(self, idle: asyncio.Event) -> bool:
@@ -345,7 +312,7 @@ class RoomKernel:
                 message = await channel.get_msg(timeout=None)
                 started = time.perf_counter()
             if message is not None and _is_message(message):
-                handle(message)
+                self._handle(handle, message)
             rest = self._share.spent(time.perf_counter() - started)
             if channel is self._iopub:
                 if self._slowly:
@@ -356,6 +323,15 @@ class RoomKernel:
                 rest = max(rest, INPUT_PAUSE_SECONDS)
             if rest:
                 await asyncio.sleep(rest)
+
+    def _handle(self, handle: Listener, message: Message) -> None:
+        """One message that cannot be dealt with does not keep the next from being heard."""
+        try:
+            handle(message)
+        except Exception:
+            level = logging.DEBUG if self._failed else logging.ERROR
+            self._failed = True  # code can make it happen again and again
+            self._log.log(level, "A kernel's message was not understood.", exc_info=True)
 
     def _parsed(self, channel: AsyncZMQSocketChannel, parts: list[bytes]) -> Message | None:
         try:
@@ -379,11 +355,10 @@ class RoomKernel:
             future.set_result(message)
 
     def _on_question(self, message: Message) -> None:
-        if self._talk is None or _parent(message) != self._asked:
+        if self._order is None or _parent(message) != self._asked:
             return
         if message["msg_type"] == "input_request":
-            content = message["content"]
-            self._talk.asked(str(content.get("prompt", "")), content.get("password") is True)
+            self._order.asks(message["content"])
 
     async def _watch_losses(self, channel: AsyncZMQSocketChannel) -> None:
         """A message that is too large ends the connection: it is lost, and maybe others with it."""

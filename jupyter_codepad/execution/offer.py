@@ -14,7 +14,7 @@ from pathlib import Path
 
 from ..errors import Invalid, Unavailable
 from ..rooms.sources import Source
-from .kernels import KernelDied, Message, RoomKernel
+from .kernels import KernelDied, RoomKernel
 from .kernelspecs import offered_languages, spec_start
 from .language_table import ROWS, Language, Toolchain
 from .languages import Installed, installed, kernel_start, missing_words, toolchain_start
@@ -22,6 +22,7 @@ from .libraries import CompiledLibrary
 from .preludes import Prelude
 from .recognition import recognise
 from .sandbox import Sandbox
+from .shapes import Message
 from .starts import KernelStart
 from .toolchain.recipe import Recipe
 

@@ -8,10 +8,10 @@ from collections.abc import Callable
 from typing import Protocol
 
 from ..errors import Conflict
-from .kernels import END_OF_FILE
 from .outputs import OutputCollector
 from .run_document import RunEntry
 from .shapes import clean
+from .talk import END_OF_FILE
 
 HIDDEN = "••••••••"
 NEXT_SECONDS = 0.015

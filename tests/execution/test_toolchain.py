@@ -20,7 +20,6 @@ from jupyter_codepad.execution import kernelspecs
 from jupyter_codepad.execution.conversation import COMPILING, Conversation
 from jupyter_codepad.execution.helpers.run_sql import statements, table
 from jupyter_codepad.execution.installed import find_program, is_installation, rustup_program
-from jupyter_codepad.execution.kernels import Message
 from jupyter_codepad.execution.language_table import Library
 from jupyter_codepad.execution.languages import LANGUAGES, installed
 from jupyter_codepad.execution.libraries import CompiledLibrary
@@ -29,6 +28,7 @@ from jupyter_codepad.execution.outputs import OutputCollector
 from jupyter_codepad.execution.preludes import Prelude
 from jupyter_codepad.execution.questions import Questions
 from jupyter_codepad.execution.run_document import RunDocument
+from jupyter_codepad.execution.shapes import Message
 from jupyter_codepad.execution.toolchain.building import NotBuilt, entry_class, program_files
 from jupyter_codepad.execution.toolchain.recipe import Recipe
 from tests.execution.test_languages import LOG, kernel_with, run

@@ -83,6 +83,7 @@ class ToolchainKernel(Kernel):
             told=lambda compiling: self._tell("codepad_compiling", {"compiling": compiling}),
         )
         self._earlier: Any = signal.SIG_IGN
+        self._shown = 0
 
     def pre_handler_hook(self) -> None:
         """Let an interrupt stop the program, never this kernel."""
@@ -108,6 +109,7 @@ class ToolchainKernel(Kernel):
         ``cell_meta["codepad"]``: ``stdin``, all the input there is (None: ask for it); ``main``,
         the file that is run; ``file``, the one that the code goes into, by default ``main``.
         """
+        self._shown = 0
         wish = (cell_meta or {}).get("codepad") or {}
         given = wish.get("stdin")
         if given is None and not allow_stdin:
@@ -176,6 +178,7 @@ class ToolchainKernel(Kernel):
         if not text:
             return
         self._tell("stream", {"name": name, "text": text})
+        self._shown += 1
         sent = threading.Event()
         self.iopub_thread.schedule(sent.set)
         sent.wait(SENT_SECONDS)
@@ -186,7 +189,8 @@ class ToolchainKernel(Kernel):
             self.stdin_socket.recv_multipart()  # an answer that came too late
         parent = self.get_parent("shell")  # type: ignore[no-untyped-call]
         ident = self._get_shell_context_var(self._shell_parent_ident)
-        content = {"prompt": "", "password": False}
+        # Output goes another way; ``after`` says how much of it comes before the question.
+        content = {"prompt": "", "password": False, "after": self._shown}
         assert self.session is not None
         self.session.send(self.stdin_socket, "input_request", content, parent, ident=ident)
 

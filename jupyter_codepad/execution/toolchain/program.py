@@ -11,6 +11,7 @@ import struct
 import tempfile
 import termios
 import time
+from collections.abc import Container
 from contextlib import suppress
 from typing import Any, Literal, Protocol
 
@@ -197,9 +198,7 @@ class Program:
         looked_at_memory = time.monotonic()
         while (status := process.poll()) is None:
             ready = dict(poller.poll(int(1000 * (BATCH_SECONDS if self._size else LOOK_SECONDS))))
-            for descriptor in list(self._output):
-                if descriptor in ready and self._read(descriptor) is None:
-                    poller.unregister(descriptor)
+            self._listen(poller, ready)
             now = time.monotonic()
             if now - self._last_output >= BATCH_SECONDS:
                 self._show(now)
@@ -212,6 +211,16 @@ class Program:
             if self._input >= 0:
                 self._heed_questions(poller, watch, now)
         return status
+
+    def _listen(self, poller: zmq.Poller, ready: Container[Any]) -> bool:
+        """Take in what there is of the streams that are ready; whether there was anything."""
+        heard = False
+        for descriptor in [of for of in self._output if of in ready]:
+            size = self._read(descriptor)
+            if size is None:
+                poller.unregister(descriptor)
+            heard = heard or bool(size)
+        return heard
 
     def _read(self, descriptor: int) -> int | None:
         """Take in what there is of one stream; how much, None when nothing will come any more."""
@@ -307,7 +316,9 @@ class Program:
             self._send()
         elif min(now - self._last_output, now - self._last_look) > QUIET_SECONDS:
             self._last_look = now
-            if self._nothing_to_read() and watch.waits(descendants()):
+            waits = self._nothing_to_read() and watch.waits(descendants())
+            # What it asks was printed before it began to wait, maybe since we last listened.
+            if waits and not self._listen(poller, self._output):
                 self._asked = True
                 poller.register(self._console.answers, zmq.POLLIN)
                 self._console.ask()

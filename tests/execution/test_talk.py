@@ -1,0 +1,103 @@
+"""What is said with a kernel is heard in the order in which it was said, and nothing stops it."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+
+import pytest
+
+from jupyter_codepad.execution.shapes import Message
+from jupyter_codepad.execution.talk import QuestionOrder
+from tests.execution.test_languages import kernel_of
+from tests.support.sync_client import until
+
+ASKS_WHILE_NOBODY_LISTENS = """
+import json, os, sys
+from jupyter_codepad.execution.toolchain import program, waiting
+
+seen = []
+
+class Console:
+    interrupts = 0
+    def __init__(self):
+        self.answers, self.typed = os.pipe()
+        self.wake = os.pipe()[0]
+    def show(self, name, text):
+        seen.append(text)
+    def ask(self):
+        seen.append(None)
+        os.write(self.typed, b"1")
+    def answer(self):
+        os.read(self.answers, 1)
+        return "Ada"
+
+class SlowWatch(waiting.InputWatch):
+    "A machine that is so busy that the program prints, and waits, before it is looked at."
+    def waits(self, pids):
+        while not super().waits(pids):
+            pass
+        return True
+
+program.InputWatch = SlowWatch
+asks = "import time; time.sleep(0.1); input('Name? ')"
+run = program.Program([sys.executable, "-c", asks], dict(os.environ), Console(), given=None,
+                      terminal="both")
+print(json.dumps([run.run(), seen]))
+"""
+
+
+def test_what_a_program_asks_is_shown_before_it_is_asked() -> None:
+    ran = subprocess.run(
+        [sys.executable, "-c", ASKS_WHILE_NOBODY_LISTENS],
+        check=False,
+        capture_output=True,
+        timeout=60,
+    )
+    assert json.loads(ran.stdout) == [[0, ""], ["Name? ", None]], ran.stderr
+
+
+async def test_a_question_waits_for_the_output_before_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[tuple[str, bool]] = []
+    order = QuestionOrder(lambda prompt, password: asked.append((prompt, password)))
+    order.asks({"prompt": "at once"})
+    assert asked == [("at once", False)]
+    order.asks({"prompt": "later", "password": True, "after": 2})
+    order.output_came()
+    assert len(asked) == 1
+    order.output_came()
+    order.output_came()
+    assert asked[1:] == [("later", True)]
+    order.asks({"prompt": "forged", "after": True})
+    order.asks({"prompt": "forged", "after": "9"})
+    assert len(asked) == 4
+    order.asks({"prompt": "replaced", "after": 1000})
+    monkeypatch.setattr("jupyter_codepad.execution.talk.BEHIND_SECONDS", 0.01)
+    order.asks({"prompt": "output was lost", "after": 1000})
+    await until(lambda: len(asked) == 5, "the question without its output")
+    assert asked[4:] == [("output was lost", False)]
+    order.asks({"prompt": "never", "after": 1000})
+    order.close()
+    for _ in range(1000):
+        order.output_came()
+    assert len(asked) == 5
+
+
+async def test_a_message_that_nobody_can_deal_with_is_the_only_one_lost(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    heard: list[str] = []
+
+    def hear(message: Message) -> None:
+        if message["msg_type"] == "stream":
+            heard.append(message["content"]["text"])
+            raise ValueError("not to be dealt with")
+
+    async with kernel_of("bash") as kernel:
+        reply = await kernel.execute("echo one; sleep 0.1; echo two\n", hear)
+        assert reply["status"] == "ok" and "".join(heard) == "one\ntwo\n"
+        assert (await kernel.execute("echo three\n", hear))["status"] == "ok"
+    assert "".join(heard) == "one\ntwo\nthree\n"
+    said = [record for record in caplog.records if "was not understood" in record.message]
+    assert len(heard) > len(said) == 1, "once, not for every message"

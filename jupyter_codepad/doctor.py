@@ -66,6 +66,7 @@ def language(standing: Standing) -> dict[str, Any]:
         "available": standing.missing is None,
         "version": standing.version,
         "missing": standing.missing,
+        "installed": standing.installed,
         "packages": list(standing.language.packages),
     }
 
@@ -98,9 +99,10 @@ def words(found: dict[str, Any]) -> Iterator[str]:
             yield f"  ✗ {one['name']:{width}}  {one['missing'].removeprefix(one['name']).strip()}"
     missing = [one for one in languages if not one["available"]]
     yield f"\n{len(languages) - len(missing)} of {len(languages)} can be run."
-    packages = dict.fromkeys(package for one in missing for package in one["packages"])
+    wanted = [one for one in missing if not one["installed"]]
+    packages = dict.fromkeys(package for one in wanted for package in one["packages"])
     if packages:
-        yield f"The rest, on Debian or Ubuntu: apt-get install {' '.join(packages)}"
+        yield f"What is not installed, on Debian or Ubuntu: apt-get install {' '.join(packages)}"
 
 
 def main(argv: list[str]) -> int:

@@ -54,7 +54,6 @@ class BubblewrapRung(LocalRung):
     """Namespaces of its own for everything."""
 
     name = "bubblewrap"
-    has_proc = True
     promises = (
         "Code sees the system's programs, read-only, and copies of the room's files.",
         "There is no network, not even to this machine.",

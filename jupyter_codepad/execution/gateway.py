@@ -53,6 +53,7 @@ class RemoteRung(Rung):
     """Kernels of a gateway."""
 
     name = "remote"
+    has_toolchains = False
     promises = (
         "Code runs on the machines of the gateway, not on this one.",
         "No file, process or variable of this server is there.",

@@ -40,6 +40,8 @@ class LandlockRung(LocalRung):
     """
 
     name = "landlock"
+    has_proc = False
+    """What may be read is said before a program starts, about processes that are there then."""
 
     def __init__(self, options: Options, *, abi_limit: int = landlock_keeper.SCOPE_ABI) -> None:
         super().__init__(options)
@@ -66,6 +68,7 @@ class LandlockRung(LocalRung):
             "written.",
             "Programs cannot connect to each other by sockets, nor share locks, as Python's "
             "multiprocessing does.",
+            "Programs that a program starts cannot read about themselves below /proc, as C# must.",
         ]
         if not self.as_root:
             found += [

@@ -30,7 +30,8 @@ class Toolchain:
 
     ``version``: the command that prints one; ``helpers``: files of ours that the recipe needs in
     ``{tools}``; ``prelude``: headers that are worth being read once for all programs; ``library``:
-    what is worth being compiled once for all rooms.
+    what is worth being compiled once for all rooms; ``needs_proc``: whether its programs end at
+    once where they cannot read about themselves below ``/proc``.
     """
 
     programs: tuple[str, ...]
@@ -39,6 +40,7 @@ class Toolchain:
     helpers: tuple[str, ...] = ()
     prelude: str = ""
     library: Library | None = None
+    needs_proc: bool = False
 
 
 @dataclass(frozen=True)
@@ -373,6 +375,7 @@ ROWS: tuple[Language, ...] = (
             Toolchain(
                 programs=("mcs", "mono"),
                 version=("mcs", "--version"),
+                needs_proc=True,
                 recipe=Recipe(
                     "Program.cs",
                     compile=("mcs", "-out:{out}/main.exe", "-debug", "{sources}"),

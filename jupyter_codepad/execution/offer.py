@@ -33,11 +33,15 @@ VERSION = re.compile(r"\d+(?:\.\d+)+")
 
 @dataclass(frozen=True)
 class Standing:
-    """How a language stands here: ``missing`` says in words why it cannot be run."""
+    """How a language stands here.
+
+    ``missing`` says in words why it cannot be run; ``installed``: whether its programs are there.
+    """
 
     language: Language
     available: bool
     missing: str | None
+    installed: bool
     version: str | None = None
 
 
@@ -68,6 +72,7 @@ class LanguageOffer:
         self._table = {language.id: language for language in ROWS}
         self._specs: dict[str, Language] = {}
         self._missing: dict[str, str] = {}
+        self._not_installed: set[str] = set()
         self._versions: dict[str, str] = {}
         self._prepared = prepared
         self._loop: asyncio.AbstractEventLoop | None = None
@@ -118,9 +123,14 @@ class LanguageOffer:
         """How a kernel of a language is started; reads files. Raises as ``require`` does."""
         if language_id in self._specs:
             return spec_start(self.get(language_id).kernel_name)
-        found = installed(self.get(language_id))
-        if found is None or self._prepared is None:
+        language = self.get(language_id)
+        found = installed(language)
+        if found is None:
             return kernel_start(language_id)
+        if words := self._unfit(language, found):
+            raise Unavailable("language_unavailable", words)
+        if self._prepared is None:
+            return toolchain_start(found)
         for kind in (Prelude, CompiledLibrary):
             wanted = kind.of(found, self._prepared)
             if wanted is not None:
@@ -148,6 +158,7 @@ class LanguageOffer:
                 language,
                 available=self._allowed() and language.id not in self._missing,
                 missing=self._missing.get(language.id),
+                installed=language.id not in self._not_installed,
                 version=self._versions.get(language.id),
             )
             for language in languages
@@ -169,8 +180,26 @@ class LanguageOffer:
             self._log.warning("The kernelspec %s cannot be offered: %s", name, words)
         self._specs = {language.id: language for language in specs}
         for language in self._table.values():
-            if language.toolchains and installed(language) is None:
+            if not language.toolchains:
+                continue
+            found = installed(language)
+            if found is None:
                 self._missing[language.id] = missing_words(language)
+                self._not_installed.add(language.id)
+            elif words := self._unfit(language, found):
+                self._missing[language.id] = words
+
+    def _unfit(self, language: Language, found: Installed) -> str:
+        """Why the sandbox in use is none for programs of a language, in words, or nothing."""
+        if not self._sandbox.status.available:
+            return ""
+        rung = self._sandbox.rung
+        if not rung.has_toolchains:
+            return f"{language.name} cannot be run on this server's gateway."
+        if found.toolchain.needs_proc and not rung.has_proc:
+            needs = f"{found.toolchain.programs[-1]} needs /proc, which is not there"
+            return f"{language.name} cannot be run in the sandbox of this server: {needs}."
+        return ""
 
     async def _ask_versions(self) -> None:
         """Let each compiler say its version, in a sandbox as programs have it."""
@@ -197,7 +226,11 @@ class LanguageOffer:
 
     def _chains(self) -> dict[str, Installed]:
         found = {x.id: installed(x) for x in self._table.values() if x.toolchains}
-        return {name: chain for name, chain in found.items() if chain is not None}
+        return {
+            name: chain
+            for name, chain in found.items()
+            if chain is not None and not self._unfit(self._table[name], chain)
+        }
 
     def _note_versions(self, said: str) -> None:
         for line in said.splitlines():

@@ -142,10 +142,14 @@ class Rung(ABC):
     """One way to keep code in its place.
 
     ``name``: for settings and people; ``promises`` and ``gaps``: in words for the host, what it
-    holds and what it does not, gaps beyond those that every sandbox has.
+    holds and what it does not, gaps beyond those that every sandbox has. ``has_proc``: whether
+    every program can read about itself below ``/proc``; ``has_toolchains``: whether the programs
+    of this machine can be run in it.
     """
 
     name: ClassVar[str]
+    has_proc: ClassVar[bool] = True
+    has_toolchains: ClassVar[bool] = True
     promises: tuple[str, ...] = ()
     gaps: tuple[str, ...] = ()
 

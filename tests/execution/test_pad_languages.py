@@ -141,9 +141,12 @@ async def test_languages_are_listed_with_versions_for_users_only(server: Jupyter
 
 @pytest.fixture
 def bare_path(tmp_path: Path) -> str:
-    """A PATH with what a sandbox needs, and no compiler."""
+    """A PATH with what a sandbox needs, and one language that needs more than some have."""
     folder = tmp_path / "bin"
     folder.mkdir()
+    for name in ("mcs", "mono"):
+        (folder / name).write_text("#!/bin/sh\n")
+        (folder / name).chmod(0o755)
     for name in ("bwrap", "setsid", "prlimit", "setpriv", "sh"):
         (folder / name).symlink_to(f"/usr/bin/{name}")
     return str(folder)
@@ -152,11 +155,15 @@ def bare_path(tmp_path: Path) -> str:
 async def test_what_is_missing_is_said_and_offered_kernels_run(
     tmp_path: Path, bare_path: str
 ) -> None:
-    options = ("kernelspecs=python3", "kernelspecs=nothing")
+    options = ("kernelspecs=python3", "kernelspecs=nothing", "sandboxes=bubblewrap-without-proc")
     async with server_with(tmp_path, *options, path=bare_path) as server:
         known = (await server.host.api("GET", "languages")).json()["languages"]
         by_id = {one["id"]: one for one in known}
         assert by_id["c"]["available"] is False and "apt-get install gcc" in by_id["c"]["missing"]
+        assert by_id["csharp"]["available"] is False and "needs /proc" in by_id["csharp"]["missing"]
+        answer = await server.host.api("POST", "rooms", {"title": "x", "language": "csharp"})
+        assert (answer.status_code, answer.json()["code"]) == (503, "language_unavailable")
+        assert "needs /proc" in answer.json()["message"]
         room = await server.room()
         answer = await change(server.host, room["id"], "c")
         assert (answer.status_code, answer.json()["code"]) == (503, "language_unavailable")

@@ -15,24 +15,35 @@ import sys
 import tempfile
 import threading
 from collections.abc import Iterator
+from contextlib import nullcontext
+from dataclasses import asdict
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
 import pytest
 
+from jupyter_codepad import doctor
+from jupyter_codepad.errors import Unavailable
 from jupyter_codepad.execution import seccomp
 from jupyter_codepad.execution.bubblewrap import BubblewrapProcess
 from jupyter_codepad.execution.files import FileLimits, FileSync
 from jupyter_codepad.execution.kernels import KernelDied, RoomKernel
-from jupyter_codepad.execution.languages import kernel_start, toolchain_folders
+from jupyter_codepad.execution.languages import (
+    LANGUAGES,
+    installed,
+    kernel_start,
+    toolchain_folders,
+)
+from jupyter_codepad.execution.offer import LanguageOffer, Standing
 from jupyter_codepad.execution.sandbox import DEFAULT_RUNGS, Sandbox
 from jupyter_codepad.execution.starts import KernelStart
-from tests.execution.test_languages import check
+from tests.execution.test_languages import check, run
 from tests.support.box import LOG, Box, processes_named, wait_until, working
 from tests.support.sync_client import until
 
 MIB = 1024 * 1024
+CSHARP = list(LANGUAGES).index("csharp")
 REFUSED = {"PermissionError", "OSError", "FileNotFoundError"}
 
 
@@ -119,8 +130,62 @@ def test_programs_in_some_languages_do_all_they_should(box: Box) -> None:
         finally:
             await kernel.shutdown()
 
-    for name in ("c", "javascript", "bash", "sql"):
-        box.wait(check_one(name))
+    async def check_all(*names: str) -> None:
+        await asyncio.gather(*(check_one(name) for name in names))
+
+    # What a tool of its own cannot find out without /proc, Rust is told.
+    rust = box.name == "bubblewrap-without-proc" and box.do(lambda: installed(LANGUAGES["rust"]))
+    box.wait(check_all("c", "javascript", "bash", "sql", *(["rust"] if rust else [])))
+
+
+def test_a_language_that_needs_proc_is_offered_where_it_is_and_nowhere_else(
+    box: Box, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real = box.do(lambda: installed(LANGUAGES["csharp"])) is not None
+    for name in () if real else ("mcs", "mono"):
+        (tmp_path / name).write_text("#!/bin/sh\n")
+        (tmp_path / name).chmod(0o755)
+    monkeypatch.setenv("PATH", f"{os.environ['PATH']}:{tmp_path}")
+
+    async def stood() -> Standing:
+        offer = LanguageOffer(
+            sandbox=box.sandbox, allowed=lambda: True, kernelspecs=(), prepared=None, log=LOG
+        )
+        offer.start()
+        try:
+            standing = (await offer.standings())[CSHARP]
+            for ask in (offer.runnable, offer.kernel_start):
+                with nullcontext() if standing.available else pytest.raises(Unavailable):
+                    ask("csharp")
+            asked = await asyncio.to_thread(offer._chains)
+            assert ("csharp" in asked) == standing.available, "its version is not asked for"
+            return standing
+        finally:
+            await offer.stop()
+
+    standing = box.wait(stood())
+    words = "C# cannot be run in the sandbox of this server: mono needs /proc, which is not there."
+    if box.name != "bubblewrap":
+        assert standing == Standing(LANGUAGES["csharp"], False, words, installed=True)
+        found = {"sandbox": asdict(box.status), "languages": [doctor.language(standing)]}
+        said = "\n".join(doctor.words({**found, "version": "1", "python": "3"}))
+        assert "✗ C#  cannot be run in the sandbox of this server: mono needs /proc" in said
+        assert "apt-get" not in said, "it is installed"
+    else:
+        assert standing.available and standing.missing is None
+    if real:
+        box.wait(runs_csharp(box, works=box.name == "bubblewrap"))
+
+
+async def runs_csharp(box: Box, *, works: bool) -> None:
+    """What is said of C# is so."""
+    kernel = RoomKernel(sandbox=box.sandbox, log=LOG, start=kernel_start("csharp"))
+    await kernel.start()
+    try:
+        console = await run(kernel, LANGUAGES["csharp"].starter_text)
+        assert (console.status == "ok") == works, console
+    finally:
+        await kernel.shutdown()
 
 
 def test_the_kernel_is_nobody(box: Box) -> None:

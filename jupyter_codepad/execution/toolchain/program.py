@@ -26,6 +26,8 @@ QUIET_SECONDS = 0.015
 """So long nothing is printed, before it is looked whether the program waits for input."""
 LOOK_SECONDS = 0.02
 MEMORY_SECONDS = 0.05
+ARRIVAL_SECONDS = 2.0
+"""How long a busy machine may take to bring what was typed through the terminal."""
 INSIST_SECONDS = 2.5
 """How long a program may ignore an interrupt."""
 LINE_LIMIT = 4000
@@ -93,7 +95,8 @@ class Program:
         self._asked = False
         self._interrupted_at = 0.0
         self._interrupts_seen = 0
-        self._last_output = self._last_look = 0.0
+        self._last_output = self._last_look = self._typed_at = 0.0
+        self._waited = ""
         self._words = ""
         self._held: dict[str, str] = {}
 
@@ -311,15 +314,17 @@ class Program:
                 self._asked = False
                 poller.unregister(self._console.answers)
                 self._type(answer)
-                self._last_look = now
+                self._last_look = self._typed_at = now
         elif self._unsent:
             self._send()
         elif min(now - self._last_output, now - self._last_look) > QUIET_SECONDS:
             self._last_look = now
-            waits = self._nothing_to_read() and watch.waits(descendants())
+            waits = watch.waits(descendants()) if self._nothing_to_read() else ""
+            if waits == self._waited and now - self._typed_at < ARRIVAL_SECONDS:
+                waits = ""  # what was typed has not come to it yet
             # What it asks was printed before it began to wait, maybe since we last listened.
             if waits and not self._listen(poller, self._output):
-                self._asked = True
+                self._asked, self._waited = True, waits
                 poller.register(self._console.answers, zmq.POLLIN)
                 self._console.ask()
 
@@ -346,8 +351,9 @@ class Program:
     def _gather_lines(self, on: bool) -> None:
         """Let the terminal hand on whole lines, or what there is of a line that is too long."""
         settings = termios.tcgetattr(self._tty)
-        settings[LOCAL] = set_bit(settings[LOCAL], termios.ICANON, on)
-        termios.tcsetattr(self._tty, termios.TCSANOW, settings)
+        if bool(settings[LOCAL] & termios.ICANON) != on:  # whoever waits wakes up of a change
+            settings[LOCAL] ^= termios.ICANON
+            termios.tcsetattr(self._tty, termios.TCSANOW, settings)
 
     def _send(self) -> None:
         try:
@@ -357,8 +363,3 @@ class Program:
         except OSError:
             sent = len(self._unsent)
         self._unsent = self._unsent[sent:]
-
-
-def set_bit(flags: int, bit: int, on: bool) -> int:
-    """Flags with a bit set or cleared."""
-    return flags | bit if on else flags & ~bit

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import os
 import platform
+import re
 import struct
 import time
 from contextlib import suppress
@@ -24,6 +25,8 @@ CALLS = {
 POLLIN = 1
 FDS_LIMIT = 1024
 STILL_SECONDS = 0.2
+STATE = re.compile(r"^State:\s*(\w)", re.MULTILINE)
+SLEEPS = re.compile(r"^voluntary_ctxt_switches:\s*(\d+)", re.MULTILINE)
 
 
 class InputWatch:
@@ -40,23 +43,27 @@ class InputWatch:
         self._clock = -1.0
         self._still_since = 0.0
 
-    def waits(self, pids: list[int]) -> bool:
-        """Whether one of these processes waits for input now."""
+    def waits(self, pids: list[int]) -> str:
+        """Who of these processes waits for input now, and since which sleep of theirs; "": nobody.
+
+        The same again means that it has not woken up since.
+        """
         readable = False
         for pid in pids:
-            for call in self._thread_calls(pid):
+            for task, call in self._thread_calls(pid):
                 readable = True
-                if self._is_ours(pid, call):
-                    return True
+                if self._is_ours(pid, call) and (sleep := sleep_of(task)):
+                    return sleep
         self._seen = self._seen or readable
-        return False if self._seen else self._stands_still()
+        return "" if self._seen else self._stands_still()
 
-    def _thread_calls(self, pid: int) -> list[list[str]]:
+    def _thread_calls(self, pid: int) -> list[tuple[str, list[str]]]:
         calls = []
         with suppress(OSError):
-            for task in os.listdir(f"/proc/{pid}/task"):
+            for name in os.listdir(f"/proc/{pid}/task"):
+                task = f"/proc/{pid}/task/{name}"
                 with suppress(OSError):
-                    calls.append(Path(f"/proc/{pid}/task/{task}/syscall").read_text().split())
+                    calls.append((task, Path(task, "syscall").read_text().split()))
         return calls
 
     def _is_ours(self, pid: int, call: list[str]) -> bool:
@@ -68,15 +75,29 @@ class InputWatch:
             return any(_link(pid, descriptor) == self._name for descriptor in read)
         return False
 
-    def _stands_still(self) -> bool:
+    def _stands_still(self) -> str:
         """Without a look into it: whether the program has used no time for a while."""
         with suppress(OSError):
             clock = time.clock_gettime((~self._pid << 3) | 2)  # clock_getcpuclockid(3)
             now = time.monotonic()
             if clock != self._clock:
                 self._clock, self._still_since = clock, now
-            return now - self._still_since >= STILL_SECONDS
-        return False
+            if now - self._still_since >= STILL_SECONDS:
+                return f"used {clock} s"
+        return ""
+
+
+def sleep_of(task: str) -> str:
+    """Which of its sleeps a thread is in, of those that a signal ends: proc(5); "": in none.
+
+    On a busy machine it may stand within a call for a lock, though it has all that was typed.
+    """
+    with suppress(OSError):
+        status = Path(task, "status").read_text()
+        state, count = (STATE.search(status), SLEEPS.search(status))
+        if state and state[1] == "S":
+            return f"{task} {count[1] if count else 0}"
+    return ""
 
 
 def _link(pid: int, descriptor: int) -> str:

@@ -23,15 +23,17 @@ export interface IBlock {
 type Ink = Omit<ISpan, 'text'>;
 
 const COLORS = ['black', 'red', 'green', 'yellow', 'blue', 'magenta', 'cyan', 'white'];
-const BLOCK_LINES = 100;
+export const BLOCK_LINES = 100;
 /** How far up the cursor goes: what is above cannot change any more. */
 const REACH_LINES = 100;
+/** With more lines than these, those out of reach are let go of. */
+const KEPT_LINES = 4 * REACH_LINES;
 /** The longest escape sequence whose end is waited for. */
 const UNFINISHED_CHARACTERS = 256;
 
-/** What is not printed: an escape sequence, a line feed, a carriage return, or another control. */
+/** What is not printed, other than line feeds: an escape sequence, a carriage return, or another control. */
 const TOKEN =
-  /\u001b(?:\[([0-9;:?]*)[ -/]*([@-~])|\][^\u0007\u001b]*(?:\u0007|\u001b\\)?|[@-Z\\-_])|[\u0000-\u0008\u000a-\u001f\u007f]/g;
+  /\u001b(?:\[([0-9;:?]*)[ -/]*([@-~])|\][^\u0007\u001b]*(?:\u0007|\u001b\\)?|[@-Z\\-_])|[\u0000-\u0008\u000b-\u001f\u007f]/g;
 const UNFINISHED = /^\u001b(?:\[[0-9;:?]*[ -/]*|\][^\u0007\u001b]*)?$/;
 
 const FLAGS: Record<number, [name: Flag, on: boolean][]> = {
@@ -158,6 +160,11 @@ class Line {
     return this._cells ?? this._spans;
   }
 
+  /** Whether nothing is there, and what comes begins at its left. */
+  get untouched(): boolean {
+    return this.spans.length === 0 && this._column === 0;
+  }
+
   get column(): number {
     this._split();
     return this._column;
@@ -203,10 +210,18 @@ class Line {
   }
 }
 
-/** A terminal without a height: what is printed to it can be asked for at any time, and grows. */
+/**
+ * A terminal without a height: what is printed to it can be asked for at any time, and grows.
+ *
+ * Lines that the cursor does not reach any more are kept as the text of their block only: of ten thousand
+ * lines, a program's flood, a few hundred are objects.
+ */
 export class Screen {
-  private readonly _lines: Line[] = [new Line()];
+  /** The lines from the block `_first` on. */
+  private _lines: Line[] = [new Line()];
   private readonly _blocks: (IBlock | null)[] = [null];
+  private _first = 0;
+  /** Among `_lines`. */
   private _row = 0;
   private _style = PLAIN;
   private _ink = NO_INK;
@@ -223,40 +238,48 @@ export class Screen {
 
   /** All that is shown. Blocks that have not changed since the last call are the same objects. */
   blocks(): IBlock[] {
-    return this._blocks.map((block, key) => {
-      if (block) {
-        return block;
-      }
-      const first = key * BLOCK_LINES;
-      const lines = this._lines.slice(first, first + BLOCK_LINES);
-      const spans: ISpan[] = [];
-      lines.forEach((line, i) => {
-        line.spans.forEach(({ text, ...ink }) => push(spans, text, ink));
-        if (first + i < this._lines.length - 1) {
-          push(spans, '\n', NO_INK);
-        }
-      });
-      return (this._blocks[key] = { key, lines: lines.length, spans });
-    });
+    for (let key = this._first; key < this._blocks.length; key++) {
+      this._draw(key);
+    }
+    return [...(this._blocks as IBlock[])];
   }
 
   private get _line(): Line {
     return this._lines[this._row] as Line;
   }
 
+  private get _atEnd(): boolean {
+    return this._row === this._lines.length - 1;
+  }
+
+  /** Make a block of its lines, unless it is as it was. */
+  private _draw(key: number): void {
+    if (this._blocks[key]) {
+      return;
+    }
+    const first = (key - this._first) * BLOCK_LINES;
+    const lines = this._lines.slice(first, first + BLOCK_LINES);
+    const spans: ISpan[] = [];
+    lines.forEach((line, i) => {
+      line.spans.forEach(span => push(spans, span.text, span));
+      if (first + i < this._lines.length - 1) {
+        push(spans, '\n', NO_INK);
+      }
+    });
+    this._blocks[key] = { key, lines: lines.length, spans };
+  }
+
   private _touch(): void {
-    this._blocks[Math.floor(this._row / BLOCK_LINES)] = null;
+    this._blocks[this._first + Math.floor(this._row / BLOCK_LINES)] = null;
   }
 
   private _print(text: string): void {
     let last = 0;
     for (const match of text.matchAll(TOKEN)) {
-      this._write(text.slice(last, match.index));
+      this._printLines(text, last, match.index);
       last = match.index + match[0].length;
       const [token, codes, command] = match;
-      if (token === '\n') {
-        this._newLine();
-      } else if (token === '\r') {
+      if (token === '\r') {
         // Of lines that end as on Windows, nothing is written over.
         if (text[last] !== '\n' && text[last] !== '\r') {
           this._line.column = 0;
@@ -267,7 +290,52 @@ export class Screen {
         this._obey(command, codes ?? '');
       }
     }
-    this._write(text.slice(last));
+    this._printLines(text, last, text.length);
+  }
+
+  /** Print a part of a text in which only line feeds move the cursor. */
+  private _printLines(text: string, from: number, to: number): void {
+    for (let next = from; from < to; from = next + 1) {
+      if (this._atEnd && this._lines.length % BLOCK_LINES === 1 && this._line.untouched && !this._ink.className) {
+        from = this._printBlocks(text, from, to);
+      }
+      next = text.indexOf('\n', from);
+      if (next < 0 || next >= to) {
+        this._write(text.slice(from, to));
+        return;
+      }
+      this._write(text.slice(from, next));
+      this._newLine();
+    }
+  }
+
+  /** Print whole blocks that the cursor will not reach when the rest is printed; returns where the rest begins. */
+  private _printBlocks(text: string, from: number, to: number): number {
+    const behind = endOfLines(text, from, to, BLOCK_LINES + REACH_LINES);
+    if (behind < 0) {
+      return from;
+    }
+    this._letGo(this._lines.length - 1);
+    for (;;) {
+      const end = endOfLines(text, from, to, BLOCK_LINES);
+      if (endOfLines(text, end, to, REACH_LINES) < 0) {
+        return from;
+      }
+      this._blocks[this._first] = { key: this._first, lines: BLOCK_LINES, spans: [{ text: text.slice(from, end), className: '' }] };
+      this._blocks[++this._first] = null;
+      from = end;
+    }
+  }
+
+  /** Keep no more of so many lines, some blocks, than what is drawn of them. */
+  private _letGo(count: number): void {
+    const blocks = Math.floor(count / BLOCK_LINES);
+    for (let key = this._first; key < this._first + blocks; key++) {
+      this._draw(key);
+    }
+    this._first += blocks;
+    this._row -= blocks * BLOCK_LINES;
+    this._lines = this._lines.slice(blocks * BLOCK_LINES);
   }
 
   private _write(text: string): void {
@@ -284,6 +352,9 @@ export class Screen {
       this._line.column = 0;
     } else {
       this._lines.push(new Line());
+      if (this._row > KEPT_LINES) {
+        this._letGo(this._row - REACH_LINES);
+      }
     }
     this._touch();
   }
@@ -323,8 +394,20 @@ export class Screen {
     this._line.erase(0);
     this._touch();
     this._lines.length = this._row + 1;
-    this._blocks.length = Math.floor(this._row / BLOCK_LINES) + 1;
+    this._blocks.length = this._first + Math.floor(this._row / BLOCK_LINES) + 1;
   }
+}
+
+/** Where so many lines of a text end, behind their line feeds; negative if there are fewer. */
+function endOfLines(text: string, from: number, to: number, lines: number): number {
+  let end = from;
+  for (let i = 0; i < lines; i++) {
+    end = text.indexOf('\n', end) + 1;
+    if (end === 0 || end > to) {
+      return -1;
+    }
+  }
+  return end;
 }
 
 /** Where what cannot be understood before more has come begins. */

@@ -282,7 +282,7 @@ export function newestOfCells(runs: readonly IRunEntry[]): Map<string, IRunEntry
 }
 
 function readEntry(map: Y.Map<unknown>): IRunEntry {
-  const outputs = map.get('outputs');
+  let outputs: Output[] | null = null;
   return {
     id: String(map.get('id')),
     cellId: (map.get('cell_id') as string | null | undefined) ?? null,
@@ -301,7 +301,11 @@ function readEntry(map: Y.Map<unknown>): IRunEntry {
     position: Number(map.get('position')) || 0,
     truncated: map.get('truncated') === true,
     message: [map.get('message'), map.get('files')].filter(Boolean).join('; '),
-    outputs: outputs instanceof Y.Array ? readOutputs(outputs) : []
+    /** Read when they are drawn: of a program that floods they are long, and others ask how it stands. */
+    get outputs(): Output[] {
+      const shared = map.get('outputs');
+      return (outputs ??= shared instanceof Y.Array ? readOutputs(shared) : []);
+    }
   };
 }
 

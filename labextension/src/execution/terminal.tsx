@@ -1,5 +1,5 @@
 /** The text that a program prints, as a terminal without a height would show it. */
-import { type CSSProperties, memo, useRef } from 'react';
+import { type CSSProperties, memo, type ReactNode, useRef } from 'react';
 import { type IBlock, type ISpan, Screen } from './ansi';
 
 /** About as much text as is drawn at a time: browsers get slow long before the server's limit. */
@@ -46,17 +46,46 @@ function Span(props: { span: ISpan }): JSX.Element {
   );
 }
 
-const Block = memo(function Block(props: { block: IBlock }): JSX.Element {
-  const { lines, spans } = props.block;
-  // Not drawn before it is scrolled to; until then it is as high as its lines would be.
+/** So many blocks are drawn, or not, together once more has come below: browsers watch each such part. */
+const GROUP_BLOCKS = 10;
+
+/** What is not drawn before it is scrolled to, and is as high until then as its lines would be. */
+function Part(props: { lines: number; children: ReactNode }): JSX.Element {
   return (
-    <span className="cp-out-part" style={{ containIntrinsicBlockSize: `auto ${(lines * 1.4).toFixed(1)}em` }}>
-      {spans.map((span, i) => (
-        <Span key={i} span={span} />
-      ))}
+    <span className="cp-out-part" style={{ containIntrinsicBlockSize: `auto ${(props.lines * 1.4).toFixed(1)}em` }}>
+      {props.children}
     </span>
   );
+}
+
+const Block = memo(function Block(props: { block: IBlock; watched: boolean }): JSX.Element {
+  const spans = props.block.spans.map((span, i) => <Span key={i} span={span} />);
+  return props.watched ? <Part lines={props.block.lines}>{spans}</Part> : <span className="cp-out-block">{spans}</span>;
 });
+
+const Group = memo(
+  function Group(props: { blocks: IBlock[] }): JSX.Element {
+    const { blocks } = props;
+    return (
+      <Part lines={blocks.reduce((lines, block) => lines + block.lines, 0)}>
+        {blocks.map(block => (
+          <Block key={block.key} block={block} watched={false} />
+        ))}
+      </Part>
+    );
+  },
+  (one, other) => one.blocks.every((block, i) => block === other.blocks[i])
+);
+
+/** Whole groups, and single blocks at the end, of which one changes all the time. */
+function parts(blocks: IBlock[]): JSX.Element[] {
+  const grouped = Math.floor((blocks.length - 1) / GROUP_BLOCKS) * GROUP_BLOCKS;
+  const groups: JSX.Element[] = [];
+  for (let first = 0; first < grouped; first += GROUP_BLOCKS) {
+    groups.push(<Group key={`from ${first}`} blocks={blocks.slice(first, first + GROUP_BLOCKS)} />);
+  }
+  return [...groups, ...blocks.slice(grouped).map(block => <Block key={block.key} block={block} watched />)];
+}
 
 export function Terminal(props: { text: string; kind: string }): JSX.Element {
   const scroll = useRef<Scroll | null>(null);
@@ -68,9 +97,7 @@ export function Terminal(props: { text: string; kind: string }): JSX.Element {
       {hidden > 0 && (
         <span className="cp-muted">{`… ${hidden.toLocaleString()} earlier characters are not shown\n`}</span>
       )}
-      {blocks.map(block => (
-        <Block key={block.key} block={block} />
-      ))}
+      {parts(blocks)}
     </pre>
   );
 }

@@ -98,7 +98,40 @@ describe('several lines', () => {
   });
 });
 
+/** A number from 0 on, below `n`; the same sequence for the same seed. */
+function randoms(seed: number): (n: number) => number {
+  let state = seed;
+  return n => {
+    state = (Math.imul(state, 1664525) + 1013904223) >>> 0;
+    return Math.floor((state / 2 ** 32) * n);
+  };
+}
+
 describe('a screen', () => {
+  it('shows the same of a flood, whether it comes at once or letter by letter', () => {
+    for (let seed = 1; seed <= 60; seed++) {
+      const random = randoms(seed);
+      const pieces = Array.from({ length: 1 + random(12) }, () => {
+        const what = random(8);
+        const lines = Array.from({ length: random(3) ? random(30) : random(900) }, (_, i) => (random(9) ? `line ${i}` : '')).join('\n');
+        return [lines, `${lines}\n`, `\n${lines}\r\n`, `${ESC}[${31 + random(7)}m`, `${ESC}[0m\n`, `${ESC}[${random(150)}A`, `${ESC}[${random(9)}C`, `\r${ESC}[J`][what] ?? '';
+      });
+      const text = pieces.join('');
+      const [atOnce, inPieces, slowly] = [new Screen(), new Screen(), new Screen()];
+      atOnce.feed(text);
+      pieces.forEach(piece => {
+        inPieces.feed(piece);
+        inPieces.blocks();
+      });
+      for (const character of text) {
+        slowly.feed(character);
+      }
+      const shown = (screen: Screen): string => screen.blocks().map(block => `${block.lines} ${JSON.stringify(block.spans)}`).join('\n');
+      expect(shown(atOnce), `seed ${seed}`).toBe(shown(slowly));
+      expect(shown(inPieces), `seed ${seed}`).toBe(shown(slowly));
+    }
+  });
+
   it('understands what comes in pieces, wherever they are cut', () => {
     const text = `plain ${ESC}[38;5;196mred${ESC}[0m\r\nnext\rN ${ESC}]0;title\u0007end`;
     for (let cut = 0; cut <= text.length; cut++) {

@@ -2,12 +2,12 @@
 import { memo, type RefObject, useEffect, useReducer } from 'react';
 import { flushSync } from 'react-dom';
 import * as Y from 'yjs';
+import { CalmDrawing } from '../calm';
 import { isOver, type IRunEntry, readOutputs, type RunsModel } from '../execution/model';
 import { AnsweredBy } from '../execution/cell_run';
 import { OutputView } from '../execution/output';
 import { type IRunRights, RunEnd, statusWords } from '../execution/view';
 import { Icon } from '../icon';
-import { CalmDrawing } from '../react';
 import type { Provider } from '../sync/provider';
 import { type Cell, type CellKind, idOf, kindOf, sourceOf } from './cell_edits';
 import type { AfterRun } from './editor';

@@ -17,6 +17,7 @@ import { tags } from '@lezer/highlight';
 import { yCollab, yUndoManagerKeymap } from 'y-codemirror.next';
 import type { Awareness } from 'y-protocols/awareness';
 import type * as Y from 'yjs';
+import { letterCame } from '../calm';
 import type { FollowModel } from '../people/follow';
 import { carets } from './carets';
 import { following } from './following';
@@ -209,6 +210,7 @@ export function createEditor(options: IEditorOptions): IPadEditor {
     theme,
     options.inline ? inlineTheme : [],
     changeable.of(rights(options, options.readOnly)),
+    EditorView.updateListener.of(update => update.docChanged && letterCame()),
     options.onUpdate ? EditorView.updateListener.of(update => options.onUpdate?.(update.state)) : [],
     sizeLimit(options.limitBytes, options.onRefused),
     yCollab(text, null, { undoManager }),

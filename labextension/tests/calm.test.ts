@@ -1,14 +1,23 @@
 import { afterEach, beforeEach, expect, it, vi } from 'vitest';
-import { CalmDrawing } from '../src/react';
+import type * as calm from '../src/calm';
 
 /** A page with a clock of its own: what is due is done in order, and drawing takes as long as it is told to. */
 class World {
   now = 0;
   cost = 0;
   drawn: number[] = [];
-  private _due: { at: number; act: () => void }[] = [];
+  private _due: { at: number; act: () => void; made: number }[] = [];
 
-  after = (wait: number, act: () => void): number => this._due.push({ at: this.now + wait, act });
+  private _made = 0;
+
+  after = (wait: number, act: () => void): number => {
+    this._due.push({ at: this.now + wait, act, made: ++this._made });
+    return this._made;
+  };
+
+  cancel = (made: number): void => {
+    this._due = this._due.filter(one => one.made !== made);
+  };
 
   draw = (): void => {
     this.drawn.push(this.now);
@@ -28,11 +37,17 @@ class World {
 }
 
 let world: World;
+let CalmDrawing: typeof calm.CalmDrawing;
+let letterCame: typeof calm.letterCame;
 
-beforeEach(() => {
+beforeEach(async () => {
   world = new World();
+  vi.resetModules();
+  ({ CalmDrawing, letterCame } = await import('../src/calm'));
   vi.spyOn(performance, 'now').mockImplementation(() => world.now);
   vi.stubGlobal('requestAnimationFrame', (act: () => void) => world.after(16, act));
+  vi.stubGlobal('cancelAnimationFrame', world.cancel);
+  vi.stubGlobal('clearTimeout', world.cancel);
   vi.stubGlobal('setTimeout', (act: () => void, wait: number) => world.after(wait, act));
   vi.stubGlobal(
     'MessageChannel',
@@ -70,12 +85,56 @@ it.each([
   expect(world.drawn.filter(at => at >= last)).toHaveLength(1); // what came last is shown
 });
 
+it('draws after a letter while letters come, and soon when no more come', () => {
+  const drawing = new CalmDrawing(world.draw);
+  world.cost = 5;
+  const letters: number[] = [];
+  world.pass(2000, () => {
+    drawing.ask();
+    if (world.now - (letters.at(-1) ?? -100) >= 100) {
+      letters.push(world.now);
+      letterCame();
+    }
+  });
+  expect(world.drawn.length).toBeGreaterThan(8);
+  // A letter is painted in the frame after it, 16 ms later; nothing is drawn before that, nor when the next is due.
+  expect(world.drawn.filter(at => !letters.some(letter => at - letter >= 16 && at - letter < 30))).toEqual([]);
+  const last = letters.at(-1) ?? 0;
+  world.pass(150, () => drawing.ask());
+  world.drawn = [];
+  world.pass(300, () => drawing.ask());
+  expect(world.drawn.length).toBeGreaterThan(0);
+  expect(world.drawn[0]).toBeGreaterThan(last + 150);
+});
+
+it('draws more often when nobody has typed for a while', () => {
+  const drawing = new CalmDrawing(world.draw);
+  world.cost = 10;
+  const count = (): number => {
+    world.drawn = [];
+    world.pass(1000, () => drawing.ask());
+    return world.drawn.length;
+  };
+  const untold = count();
+  letterCame();
+  const typed = count();
+  world.pass(1000);
+  const idle = count();
+  expect(typed).toBeLessThanOrEqual(untold);
+  expect(idle).toBeGreaterThan(3 * untold);
+});
+
 it('draws nothing once it is disposed', () => {
   const drawing = new CalmDrawing(world.draw);
   world.pass(1, () => drawing.ask());
-  vi.stubGlobal('cancelAnimationFrame', () => (world = new World()));
   drawing.dispose();
   drawing.ask();
   world.pass(100);
+  letterCame();
+  const other = new CalmDrawing(world.draw);
+  world.pass(1, () => other.ask());
+  other.dispose();
+  letterCame();
+  world.pass(1000);
   expect(world.drawn).toEqual([]);
 });

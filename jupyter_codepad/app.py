@@ -280,6 +280,7 @@ class CodepadApp(CodepadSettings):
             names=self.sandboxes,
             memory_limit_bytes=self.memory_limit_bytes,
             process_limit=self.process_limit,
+            kernels_limit=self.kernels_limit,
             disk_limit_bytes=self.disk_limit_bytes,
         )
         return sandbox, prepared

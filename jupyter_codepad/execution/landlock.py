@@ -71,9 +71,6 @@ class LandlockRung(LocalRung):
             "Programs that a program starts cannot read about themselves below /proc, as C# must.",
         ]
         if not self.as_root:
-            found += [
-                "The limit of processes counts all processes of the server's user.",
-            ]
             if self._abi < SIGNALS_ABI:
                 found.append("This Linux is older than 6.12: programs cannot send signals at all.")
             if self._abi < TRUNCATE_ABI:
@@ -145,20 +142,26 @@ class LandlockRung(LocalRung):
             signals=self.as_root or self._abi >= SIGNALS_ABI,
             truncate=self._abi >= TRUNCATE_ABI,
             modes=self.as_root,
+            starts=self.as_root,
         )
         return {
             "readable": [str(path) for path in readable],
             "devices": [str(path) for path in devices],
             "writable": [str(base / name) for name in FOLDERS],
             "abi": self._abi,
-            "asks": not shared.modes,
+            "asks": not self.as_root,
+            "processes": self.options.process_limit,
             "filter": (seccomp.program(shared=shared) or b"").hex(),
         }
 
     def _limits(self, memory: int) -> dict[str, int]:
-        others = 0 if self.as_root else tasks_of(os.geteuid())
+        processes = self.options.process_limit
+        if not self.as_root:
+            # Linux counts all that our user has; what one room has, the keeper does. This is what
+            # all may have: none of them must be stopped by what the others do.
+            processes = processes * self.options.kernels_limit + users_tasks(os.geteuid())
         return {
-            "RLIMIT_NPROC": others + self.options.process_limit,
+            "RLIMIT_NPROC": processes,
             "RLIMIT_DATA": memory,
             "RLIMIT_CORE": 0,
             "RLIMIT_NOFILE": 1024,
@@ -219,12 +222,13 @@ class LandlockProcess(LocalProcess):
         return await asyncio.to_thread(self._check)
 
     def _check(self) -> str:
-        family = descendants(self.pid)[1:]
         options, limit = self._rung.options, self._memory_limit
-        if memory_of(family, limit) > limit:
-            return f"stopped: used more than {limit // MIB} MB"
+        # The keeper, and one more than there may be: that is enough to know.
+        family = descendants(self.pid, options.process_limit + 2)[1:]
         if len(family) > options.process_limit:
             return f"stopped: had more than {options.process_limit} processes"
+        if memory_of(family, limit) > limit:
+            return f"stopped: used more than {limit // MIB} MB"
         disk = options.disk_limit_bytes
         if self._folder is not None and disk_use(self._folder, family, disk) > disk:
             return f"stopped: wrote more than {disk // MIB} MB"
@@ -283,7 +287,7 @@ def closed_folder(path: Path) -> Path | None:
     return None
 
 
-def tasks_of(uid: int) -> int:
+def users_tasks(uid: int) -> int:
     """How many processes and threads a user has."""
     count = 0
     for name in os.listdir("/proc"):

@@ -5,8 +5,9 @@ read what to do from, as JSON, and one that reads as closed when the server has 
 end. The keeper itself stays outside: all processes of the sandbox are its children, or become so
 when their parents end (``PR_SET_CHILD_SUBREAPER``, prctl(2)).
 
-Landlock has no say in who changes modes and times of files. Where the command is the server's own
-user, Linux asks the keeper before (``seccomp_unotify(2)``), who does it for the command's own ones.
+Landlock has no say in who changes modes and times of files, and Linux counts processes by user.
+Where the command is the server's own user, Linux asks the keeper before (``seccomp_unotify(2)``),
+who changes those of the command's own files, and lets it start as much as it may have.
 
 The calls and constants are those of ``include/uapi/linux/landlock.h`` and ``seccomp.h``.
 """
@@ -27,10 +28,12 @@ import socket
 import struct
 import sys
 import time
+from contextlib import suppress
 from typing import Any, NamedTuple
 
 PR_SET_PDEATHSIG, PR_SET_CHILD_SUBREAPER, PR_SET_NO_NEW_PRIVS = 1, 36, 38
-SET_MODE_FILTER, NEW_LISTENER = 1, 8
+SET_MODE_FILTER, NEW_LISTENER, WAIT_KILLABLE = 1, 8, 32
+GO_ON = 1
 NOTIFY_RECEIVE, NOTIFY_SEND = 0xC0502100, 0xC0182101
 REQUEST = struct.Struct("=QIIiIQ6Q")
 """struct seccomp_notif: a number, a thread, flags; the system call with its arguments."""
@@ -48,8 +51,7 @@ CREATE_RULESET_VERSION, RULE_PATH_BENEATH = 1, 1
 EXECUTE, WRITE_FILE, READ_FILE, READ_DIR = 1, 2, 4, 8
 MAKE_CHAR, MAKE_BLOCK = 1 << 6, 1 << 11
 FILES_ONLY = EXECUTE | WRITE_FILE | READ_FILE | 1 << 14 | 1 << 15
-FS_BITS = {1: 13, 2: 14, 3: 15, 4: 15}
-ALL_FS_BITS = 16
+FS_BITS, ALL_FS_BITS = {1: 13, 2: 14, 3: 15, 4: 15}, 16
 TCP, SCOPES = 3, 3
 NET_ABI, SCOPE_ABI = 4, 6
 OWN_PROC = ("auxv", "cmdline", "comm", "fd", "fdinfo", "limits", "maps", "smaps", "stat")
@@ -73,6 +75,8 @@ class Asked(NamedTuple):
 
 FCHMOD, FCHMODAT, FCHMODAT2 = Asked(0, None, 1), Asked(0, 1, 2), Asked(0, 1, 2, 3)
 UTIMENSAT = Asked(0, 1, 2, 3, times=True)
+START_CALLS = {"x86_64": (56, 57, 58), "aarch64": (220,)}
+"""clone, fork, vfork; ``clone3`` there is not."""
 MODE_CALLS = {
     "x86_64": {90: Asked(None, 0, 1), 91: FCHMOD, 268: FCHMODAT, 452: FCHMODAT2, 280: UTIMENSAT},
     "aarch64": {52: FCHMOD, 53: FCHMODAT, 452: FCHMODAT2, 88: UTIMENSAT},
@@ -129,13 +133,8 @@ def allow(ruleset: int, path: str, access: int) -> None:
     if not os.path.isdir(f"/proc/self/fd/{descriptor}"):
         access &= FILES_ONLY
     rule = struct.pack("=Qi", access, descriptor)
-    call(
-        ADD_RULE,
-        ctypes.c_int(ruleset),
-        ctypes.c_int(RULE_PATH_BENEATH),
-        rule,
-        ctypes.c_uint(0),
-    )
+    kind = ctypes.c_int(RULE_PATH_BENEATH)
+    call(ADD_RULE, ctypes.c_int(ruleset), kind, rule, ctypes.c_uint(0))
     os.close(descriptor)
 
 
@@ -144,19 +143,24 @@ def filter_calls(program: bytes, *, listen: bool) -> int:
     buffer = ctypes.create_string_buffer(program, len(program))
     # struct sock_fprog: a count, and where the steps are.
     packed = struct.pack("@HP", len(program) // 8, ctypes.addressof(buffer))
-    flags = NEW_LISTENER if listen else 0
-    return call(SECCOMP[MACHINE], ctypes.c_uint(SET_MODE_FILTER), ctypes.c_uint(flags), packed)
+    number, mode = SECCOMP[MACHINE], ctypes.c_uint(SET_MODE_FILTER)
+    if not listen:
+        return call(number, mode, ctypes.c_uint(0), packed)
+    with suppress(OSError):  # before Linux 5.19 who asks can be interrupted meanwhile
+        return call(number, mode, ctypes.c_uint(NEW_LISTENER | WAIT_KILLABLE), packed)
+    return call(number, mode, ctypes.c_uint(NEW_LISTENER), packed)
 
 
-class Modes:
-    """Changes modes and times of files for the command.
+class Requests:
+    """Changes modes and times of files for the command, and counts what it starts.
 
-    ``listener``: what Linux asks by; ``folder``: with what may be changed. A path is never looked
-    at twice: what is changed is what was opened, below the folder.
+    ``listener``: what Linux asks by; ``folder``: with what may be changed; ``processes``: most of
+    them, and threads. No path is looked at twice: what was opened, below the folder, is changed.
     """
 
-    def __init__(self, listener: int, folder: str) -> None:
+    def __init__(self, listener: int, folder: str, processes: int) -> None:
         self.listener = listener
+        self._most, self._counted = processes, processes
         self._root = os.open(folder, os.O_PATH | os.O_DIRECTORY)
         self._prefixes = {os.fsencode(path) + b"/" for path in (folder, os.path.realpath(folder))}
 
@@ -168,15 +172,25 @@ class Modes:
         except OSError:
             return  # whoever has asked is gone
         number, pid, _, call_number, _, _, *arguments = REQUEST.unpack(request)
+        code = flags = 0
         try:
-            self._change(pid, call_number, arguments)
-            code = 0
+            if call_number not in START_CALLS[MACHINE]:
+                self._change(pid, call_number, arguments)
+            elif self._may_start():
+                flags = GO_ON  # its arguments are no memory that could be changed meanwhile
+            else:
+                code = errno.EAGAIN
         except OSError as error:
             code = error.errno or errno.EPERM
-        try:
-            fcntl.ioctl(self.listener, NOTIFY_SEND, struct.pack("=QqiI", number, 0, -code, 0))
-        except OSError:
-            return
+        with suppress(OSError):
+            fcntl.ioctl(self.listener, NOTIFY_SEND, struct.pack("=QqiI", number, 0, -code, flags))
+
+    def _may_start(self) -> bool:
+        """Whether there is a place for one more; looks only when all may be taken."""
+        if self._counted >= self._most:
+            self._counted = count_all(self._most)
+        self._counted += 1
+        return self._counted <= self._most
 
     def _change(self, pid: int, number: int, arguments: list[int]) -> None:
         asked = MODE_CALLS[MACHINE][number]
@@ -250,7 +264,7 @@ def become(config: dict[str, Any], keeper: int, line: socket.socket) -> None:
     os.setsid()
     os.umask(0o022)
     for name, value in config["limits"].items():
-        resource.setrlimit(getattr(resource, name), (value, value))
+        limit_to(getattr(resource, name), value)
     uid = config["uid"]
     if uid != os.geteuid():
         os.setgroups([])
@@ -277,6 +291,13 @@ def become(config: dict[str, Any], keeper: int, line: socket.socket) -> None:
     os.execve(config["command"][0], config["command"], environment)  # noqa: S606
 
 
+def limit_to(kind: int, value: int) -> None:
+    """Have no more of something than this, nor than we have."""
+    most = resource.getrlimit(kind)[1]
+    value = value if most == resource.RLIM_INFINITY else min(value, most)
+    resource.setrlimit(kind, (value, value))
+
+
 def close_all_but(*kept: int) -> None:
     """Close all descriptors but the first three and some."""
     first = 3
@@ -292,20 +313,37 @@ def own_proc() -> list[str]:
     return [*own, f"/proc/self/task/{os.getpid()}/children"]
 
 
+def tasks_of(pid: int) -> list[str]:
+    """The threads of a process."""
+    try:
+        return os.listdir(f"/proc/{pid}/task")
+    except OSError:
+        return []
+
+
 def children(pid: int) -> list[int]:
     """The processes that a process, in any of its threads, has started."""
     found: list[int] = []
-    try:
-        tasks = os.listdir(f"/proc/{pid}/task")
-    except OSError:
-        return found
-    for task in tasks:
+    for task in tasks_of(pid):
         try:
             with open(f"/proc/{pid}/task/{task}/children") as file:
                 found += [int(child) for child in file.read().split()]
         except OSError:
             continue
     return found
+
+
+def count_all(enough: int) -> int:
+    """How many processes and threads this process has started, directly or not.
+
+    Stops counting at ``enough``.
+    """
+    waiting, count = children(os.getpid()), 0
+    while waiting and count < enough:
+        pid = waiting.pop()
+        waiting += children(pid)
+        count += len(tasks_of(pid))
+    return count
 
 
 def signal_all(number: int) -> int:
@@ -350,8 +388,8 @@ def reap(kernel: int) -> int | None:
             status = os.waitstatus_to_exitcode(code)
 
 
-def begin(config: dict[str, Any], lifeline: int) -> tuple[int, Modes | None]:
-    """Start the command; its process, and who changes modes for it, if it has to ask."""
+def begin(config: dict[str, Any], lifeline: int) -> tuple[int, Requests | None]:
+    """Start the command; its process, and who it asks, if it has to."""
     keeper = os.getpid()
     ours, theirs = socket.socketpair()
     kernel = os.fork()
@@ -369,12 +407,13 @@ def begin(config: dict[str, Any], lifeline: int) -> tuple[int, Modes | None]:
     with ours:
         ready = select.select([ours.fileno(), lifeline], [], [])[0] if config["asks"] else []
         found = socket.recv_fds(ours, 1, 1)[1] if ours.fileno() in ready else []
-    return kernel, Modes(found[0], config["folder"]) if found else None
+    made = [Requests(one, config["folder"], config["processes"]) for one in found]
+    return kernel, made[0] if made else None
 
 
-def attend(kernel: int, modes: Modes | None, *, lifeline: int, ended: int) -> int | None:
+def attend(kernel: int, requests: Requests | None, *, lifeline: int, ended: int) -> int | None:
     """Wait for the end of the command, whose exit status it returns, or of the server."""
-    watched = [lifeline, ended, *([modes.listener] if modes is not None else [])]
+    watched = [lifeline, ended, *([requests.listener] if requests is not None else [])]
     status: int | None = None
     while status is None:
         ready, _, _ = select.select(watched, [], [])
@@ -383,8 +422,8 @@ def attend(kernel: int, modes: Modes | None, *, lifeline: int, ended: int) -> in
         if ended in ready and set(os.read(ended, 4096)) - {signal.SIGCHLD}:
             break
         status = reap(kernel)
-        if modes is not None and modes.listener in ready:
-            modes.answer()
+        if requests is not None and requests.listener in ready:
+            requests.answer()
     return status
 
 
@@ -400,8 +439,8 @@ def main() -> None:
     signal.set_wakeup_fd(wake, warn_on_full_buffer=False)
     for number in SIGNALS:
         signal.signal(number, lambda *_: None)
-    kernel, modes = begin(config, lifeline)
-    status = attend(kernel, modes, lifeline=lifeline, ended=ended)
+    kernel, requests = begin(config, lifeline)
+    status = attend(kernel, requests, lifeline=lifeline, ended=ended)
     sweep()
     shutil.rmtree(config["folder"], ignore_errors=True)
     sys.exit(0 if status is None else status if status >= 0 else 128 - status)

@@ -219,10 +219,11 @@ def children(pid: int) -> list[int]:
     return found
 
 
-def descendants(pid: int) -> list[int]:
-    """A process and all that it has started, directly or not."""
-    family, waiting = [], [pid]
-    while waiting:
+def descendants(pid: int, enough: int | None = None) -> list[int]:
+    """A process and all that it has started, directly or not; ``enough``: no more than so many."""
+    family: list[int] = []
+    waiting = [pid]
+    while waiting and len(family) != enough:
         one = waiting.pop()
         family.append(one)
         waiting.extend(children(one))

@@ -7,6 +7,7 @@ first that works here.
 from __future__ import annotations
 
 import fcntl
+import itertools
 import os
 import pwd
 import secrets
@@ -38,14 +39,15 @@ class Options:
     """What a sandbox is to allow.
 
     ``memory_limit_bytes``: of all processes together; ``process_limit``: processes and threads;
-    ``disk_limit_bytes``: of what is written; ``hidden``: paths that are never visible, even inside
-    something that is; ``visible``: files and folders that code may read besides the system's and
-    our own Python's.
+    ``kernels_limit``: sandboxes that there may be at a time; ``disk_limit_bytes``: of what is
+    written; ``hidden``: paths that are never visible, even inside something that is; ``visible``:
+    files and folders that code may read besides the system's and our own Python's.
     """
 
     log: Logger
     memory_limit_bytes: int = 512 * MIB
     process_limit: int = 64
+    kernels_limit: int = 50
     disk_limit_bytes: int = 64 * MIB
     hidden: tuple[Path, ...] = ()
     visible: tuple[Path, ...] = ()
@@ -170,7 +172,8 @@ class LocalRung(Rung):
 
     def __init__(self, options: Options) -> None:
         super().__init__(options)
-        self._next_uid = secrets.randbelow(UIDS)
+        # Sandboxes are made in several threads: a count gives each number once.
+        self._uids = itertools.count(secrets.randbelow(UIDS))
 
     @property
     def as_root(self) -> bool:
@@ -199,8 +202,7 @@ class LocalRung(Rung):
         """A user id for one sandbox; the server's own when it cannot give one."""
         if not self.as_root:
             return os.geteuid()
-        self._next_uid = (self._next_uid + 1) % UIDS
-        return first_uid() + self._next_uid
+        return first_uid() + next(self._uids) % UIDS
 
     def new_environment(self, *, home: str, temporary: str) -> dict[str, str]:
         """What code finds in its environment on every rung."""

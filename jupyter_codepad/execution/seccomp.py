@@ -11,7 +11,7 @@ import platform
 import struct
 from dataclasses import dataclass
 
-from .landlock_keeper import MODE_CALLS
+from .landlock_keeper import MODE_CALLS, START_CALLS
 
 LOAD, JUMP_EQUAL, JUMP_AT_LEAST, JUMP_ANY_BIT, RETURN, AND = 0x20, 0x15, 0x35, 0x45, 0x06, 0x54
 ALLOW, ERROR, KILL, NOTIFY = 0x7FFF0000, 0x00050000, 0x80000000, 0x7FC00000
@@ -96,12 +96,14 @@ class Shared:
 
     ``signals``: whether signals may be sent, because something else sees to it that they reach only
     the sandbox's own processes; ``truncate``: the same of cutting a file by its name; ``modes``:
-    the same of modes and times of files, else ``landlock_keeper`` is asked.
+    the same of modes and times of files, else ``landlock_keeper`` is asked; ``starts``: the same of
+    how many processes and threads are started.
     """
 
     signals: bool = True
     truncate: bool = True
     modes: bool = True
+    starts: bool = True
 
 
 def _step(code: int, value: int, if_true: int = 0, if_false: int = 0) -> bytes:
@@ -164,8 +166,10 @@ def program(machine_name: str | None = None, shared: Shared | None = None) -> by
         steps += _shared_steps(name, shared)
         ioctls += [] if shared.signals else [FIOSETOWN, SIOCSPGRP]
         ioctls += [] if shared.modes else [FS_IOC_SETFLAGS, FS_IOC_SETVERSION, FS_IOC_FSSETXATTR]
-    clone = [_step(LOAD, FIRST_ARGUMENT_AT), _step(JUMP_ANY_BIT, CLONE_NEWUSER, 0, 1), REFUSE, PASS]
-    steps += _of(machine.clone, clone)
+    start = PASS if shared is None or shared.starts else ASK
+    flags = [_step(LOAD, FIRST_ARGUMENT_AT), _step(JUMP_ANY_BIT, CLONE_NEWUSER, 0, 1), REFUSE]
+    for number in START_CALLS[name]:
+        steps += _of(number, [*(flags if number == machine.clone else []), start])
     steps += _of(machine.ioctl, _none_of(SECOND_ARGUMENT_AT, *ioctls))
     return b"".join([*steps, PASS])
 

@@ -15,6 +15,7 @@ import sys
 import tempfile
 import threading
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import nullcontext
 from dataclasses import asdict
 from pathlib import Path
@@ -463,7 +464,7 @@ def test_dangerous_system_calls_are_denied(box: Box, name: str) -> None:
 
 def test_a_filter_exists_for_the_processors_we_know_and_no_other() -> None:
     for machine in ("x86_64", "aarch64"):
-        for shared in (None, seccomp.Shared(), seccomp.Shared(False, False, False)):
+        for shared in (None, seccomp.Shared(), seccomp.Shared(False, False, False, False)):
             rules = seccomp.program(machine, shared)
             assert rules is not None and len(rules) % 8 == 0 and len(rules) // 8 < 4096
     assert seccomp.program("pdp11") is None
@@ -567,6 +568,58 @@ def test_nothing_is_left_behind(own_box: Box) -> None:
     wait_until(lambda: len(processes_named("sleep 98765")) >= 3, "the sleepers")
     own_box.end()
     wait_until(lambda: processes_named("sleep 98765") == [], "their end")
+
+
+def test_no_two_rooms_are_the_same_user(box: Box) -> None:
+    start, rung, interval = threading.Barrier(8), box.sandbox.local_rung, sys.getswitchinterval()
+
+    def several() -> list[int]:
+        start.wait()
+        return [rung.new_uid() for _ in range(500)]
+
+    sys.setswitchinterval(1e-6)
+    try:
+        with ThreadPoolExecutor(8) as pool:
+            taken = [pool.submit(several) for _ in range(8)]
+    finally:
+        sys.setswitchinterval(interval)
+    found = [uid for one in taken for uid in one.result()]
+    assert len(set(found)) == (len(found) if box.as_root else 1)
+
+
+@pytest.mark.parametrize("rung", ["landlock"], indirect=True)
+@pytest.mark.parametrize("own_box", [{"process_limit": 48}], indirect=True, ids=[""])
+def test_rooms_do_not_take_processes_from_each_other(own_box: Box) -> None:
+    """An ordinary user's kernels are all that user's, and Linux counts by user."""
+    kernels = [RoomKernel(sandbox=own_box.sandbox, log=LOG) for _ in range(4)]
+    many = "import subprocess\nmine = [subprocess.Popen(['sleep', '60']) for _ in range(14)]"
+    one = "print(subprocess.run('echo more', shell=True, capture_output=True, text=True).stdout)"
+    bomb = "import os, time\nwhile True:\n    if os.fork() == 0: time.sleep(60)"
+
+    async def said(kernel: RoomKernel, code: str) -> str:
+        heard: list[str] = []
+
+        def hear(message: dict[str, Any]) -> None:
+            content = message["content"]
+            heard.append(content.get("text") or content.get("evalue") or "")
+
+        await kernel.execute(code, hear)
+        return "".join(heard).strip()
+
+    async def everybody() -> list[str | BaseException]:
+        try:
+            await asyncio.gather(*(kernel.start() for kernel in kernels))
+            await asyncio.gather(*(said(kernel, many) for kernel in kernels))
+            first = await asyncio.gather(*(said(kernel, one) for kernel in kernels))
+            ended = await asyncio.gather(said(kernels[0], bomb), return_exceptions=True)
+            rest = await asyncio.gather(*(said(kernel, one) for kernel in kernels[1:]))
+            return [*first, *ended, *rest]
+        finally:
+            await asyncio.gather(*(kernel.shutdown() for kernel in kernels))
+
+    *first, bombed, a, b, c = own_box.wait(everybody())
+    assert first == ["more"] * 4 and (a, b, c) == ("more", "more", "more")
+    assert "temporarily unavailable" in str(bombed), "it is refused more, and lives"
 
 
 @pytest.mark.parametrize("rung", ["bubblewrap"], indirect=True)

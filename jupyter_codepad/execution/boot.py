@@ -244,8 +244,8 @@ class FileCompiler(XCachingCompiler):
 
     def format_code_name(self, name: str) -> Any:
         """How it is called in tracebacks: as people know it."""
-        if self._name and name == self._path:
-            return "File", self._name
+        if name.startswith(f"{ROOM}/"):
+            return "File", name.removeprefix(f"{ROOM}/")
         parent: Any = super()
         return parent.format_code_name(name)
 

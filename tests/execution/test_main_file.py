@@ -75,9 +75,11 @@ async def test_one_chooses_and_everybody_runs_that_file(server: JupyterServer) -
     assert run["status"] == "error"
     assert "no file “sub/solve.py”" in run["outputs"][-1]["evalue"]
     assert (await choose(bob, at.id, None)).json()["main_file"] is None
-    run = await at.run(PAD + "1 / 0\n")
+    (folder / "helper.py").write_text("def fail():\n    return 1 / 0\n")
+    run = await at.run(PAD + "__import__('helper').fail()\n")
     assert text_of(run) == "the pad itself\n"
-    assert "File main.py, line 7" in plain("".join(run["outputs"][-1]["traceback"]))
+    error = plain("".join(run["outputs"][-1]["traceback"]))
+    assert "File main.py, line 7" in error and "File helper.py, line 2" in error
 
 
 async def test_who_may_choose_and_what(server: JupyterServer) -> None:

@@ -31,6 +31,7 @@ from jupyter_codepad.execution.run_document import RunDocument
 from jupyter_codepad.execution.shapes import Message
 from jupyter_codepad.execution.toolchain.building import NotBuilt, entry_class, program_files
 from jupyter_codepad.execution.toolchain.recipe import Recipe
+from jupyter_codepad.execution.toolchain.stream_text import StreamText, hidden_folder
 from tests.execution.test_languages import LOG, kernel_with, run
 
 PROJECT = Path(__file__).parent.parent.parent
@@ -64,6 +65,23 @@ def test_files_of_a_program_are_no_links_and_not_too_many(
         Path(f"n{number}.c").write_text("")
     with pytest.raises(NotBuilt, match="more than 500"):
         program_files("a.c", (".c",))
+
+
+def test_the_sandboxs_own_folder_is_left_out_of_text_in_whatever_pieces_it_comes() -> None:
+    assert hidden_folder("/room") == "" and hidden_folder("/tmp/box-ab/room") == "/tmp/box-ab"
+    said = "at f (/tmp/box-ab/room/main.js:3)\r\n/tmp/box-/tmp/box-ab/tmp/é /tmp/box-a".encode()
+    seen = "at f (/room/main.js:3)\n/tmp/box-/tmp/é /tmp/box-a"
+    for first in range(len(said) + 1):
+        for second in range(first, len(said) + 1):
+            text = StreamText("/tmp/box-ab")
+            pieces = [said[:first], said[first:second], said[second:]]
+            shown = "".join(text.take(piece) for piece in pieces) + text.take(b"", last=True)
+            assert shown == seen, pieces
+    prompt = StreamText("/tmp/box-ab")
+    assert (prompt.take(b"where? /"), prompt.settle(), prompt.take(b"!")) == ("where? ", "/", "!")
+    plain = StreamText()
+    assert plain.take(said[:30]) + plain.take(said[30:]) == said.decode().replace("\r", "")
+    assert (plain.take(b"a\r"), plain.settle(), plain.take(b"\n")) == ("a", "", "\n")
 
 
 def test_sql_statements_know_their_lines() -> None:

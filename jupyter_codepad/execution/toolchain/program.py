@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import codecs
 import fcntl
 import os
 import resource
@@ -18,6 +17,7 @@ from typing import Any, Literal, Protocol
 import zmq
 
 from .processes import Process, descendants, end_everything, memory_of, spawn
+from .stream_text import StreamText, hidden_folder
 from .waiting import InputWatch
 
 PIECE = 64 * 1024
@@ -98,7 +98,6 @@ class Program:
         self._last_output = self._last_look = self._typed_at = 0.0
         self._waited = ""
         self._words = ""
-        self._held: dict[str, str] = {}
 
     def run(self) -> tuple[int, str]:
         """The exit status (minus a signal's number), and why it was stopped, if it was.
@@ -140,9 +139,9 @@ class Program:
         for descriptor in self._ours:
             os.set_blocking(descriptor, False)
         self._output = {out[0]: "stdout", err[0]: "stderr"}
-        self._decoders = {
-            name: codecs.getincrementaldecoder("utf-8")("replace") for name in ("stdout", "stderr")
-        }
+        # Where something went wrong is told with the file's place; what is printed stays as it is.
+        hidden = hidden_folder(os.getcwd())
+        self._texts = {"stdout": StreamText(), "stderr": StreamText(hidden)}
         self._gathered: list[tuple[str, bytes]] = []
         self._size = 0
         return stdin, out[1], err[1]
@@ -245,29 +244,24 @@ class Program:
 
     def _show(self, now: float, *, last: bool = False) -> None:
         """Hand on what has gathered, at most a piece at a time."""
+        texts: list[tuple[str, str]] = []
         if not self._gathered and not last:
-            return
+            texts = [(name, text.settle()) for name, text in self._texts.items()]
+            if not any(text for _, text in texts):
+                return
         gathered, self._gathered, self._size = self._gathered, [], 0
         self._last_output = now
-        texts: list[tuple[str, str]] = []
         for name, data in gathered:
-            text = self._decoded(name, data)
+            text = self._texts[name].take(data)
             if texts and texts[-1][0] == name:
                 texts[-1] = (name, texts[-1][1] + text)
             else:
                 texts.append((name, text))
         if last:
-            texts += [(name, self._decoded(name, b"", last=True)) for name in self._decoders]
+            texts += [(name, text.take(b"", last=True)) for name, text in self._texts.items()]
         for name, text in texts:
             for start in range(0, len(text), PIECE):
                 self._console.show(name, text[start : start + PIECE])
-
-    def _decoded(self, name: str, data: bytes, *, last: bool = False) -> str:
-        """Text of a stream; what some print on a terminal at the end of a line is a newline."""
-        text = self._held.pop(name, "") + self._decoders[name].decode(data, last)
-        if text.endswith("\r") and not last:
-            text, self._held[name] = text[:-1], "\r"
-        return text.replace("\r\n", "\n")
 
     def _drain(self) -> None:
         """What is left in the pipes when everybody who could write is dead."""

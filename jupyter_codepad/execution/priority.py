@@ -6,8 +6,8 @@ import shutil
 from contextlib import suppress
 from pathlib import Path
 
-NICENESS = 5
-"""Of kernels; about a third of the weight that the server has (sched(7))."""
+NICENESS = 10
+"""Of kernels; about a tenth of the weight that the server has (sched(7))."""
 
 
 def niced(argv: list[str]) -> list[str]:

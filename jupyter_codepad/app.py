@@ -263,7 +263,12 @@ class CodepadApp(CodepadSettings):
             start_kernel=self.warm_up,
         )
         self.main_files = MainFiles(
-            rooms=self.rooms, room_of=self.run_room, language_of=self.languages.get
+            rooms=self.rooms,
+            room_of=self.run_room,
+            language_of=self.languages.get,
+            occupied=self.news.presence.rooms,
+            changed=self.news.tell_of_files,
+            log=self.log,
         )
         self.started = asyncio.Event()
         self.rooms.room_ended = self._room_ended
@@ -368,6 +373,7 @@ class CodepadApp(CodepadSettings):
         await self.clock.start()
         await self.runs.start()
         self.languages.start()
+        self.main_files.start()
         self._take_over_collaboration(serverapp.web_app)
         for rule in _all_rules(serverapp.web_app.default_router):
             rule.target = prompt(rule.target) or rule.target
@@ -386,6 +392,7 @@ class CodepadApp(CodepadSettings):
 
     async def stop_extension(self) -> None:
         """Write everything down and leave no process behind."""
+        await self.main_files.stop()
         await self.languages.stop()
         await self.runs.stop()
         await self.documents.stop()

@@ -9,6 +9,8 @@ And a code file is run as one: it has its name, and may be another than the pad'
 """
 
 import importlib
+import importlib.abc
+import importlib.util
 import io
 import linecache
 import os
@@ -217,6 +219,20 @@ def given_input(content: bytes) -> Any:
         return io.BytesIO(content)
 
 
+class TextBars(importlib.abc.MetaPathFinder, importlib.abc.InspectLoader):
+    """Lets tqdm draw its bars as text also where it would ask widgets: nobody sees those move."""
+
+    names = frozenset({"tqdm.autonotebook", "tqdm.notebook"})
+
+    def find_spec(self, fullname: str, path: Any, target: Any = None) -> Any:
+        """Ours, for these modules."""
+        return importlib.util.spec_from_loader(fullname, self) if fullname in self.names else None
+
+    def get_source(self, fullname: str) -> str:
+        """What is in them instead."""
+        return "from .std import tqdm, trange\ntqdm_notebook, tnrange = tqdm, trange\n"
+
+
 class NotStarted(Exception):
     """There is no program to run; the message says why, in one line."""
 
@@ -393,4 +409,5 @@ if __name__ == "__main__":
     iostream.OutStream = RoomOutStream  # type: ignore[misc]
     os._exit = exit_now  # type: ignore[assignment]
     os.register_at_fork(before=RoomOutStream.settle)
+    sys.meta_path.insert(0, TextBars())
     RoomKernelApp.launch_instance(kernel_class=RoomPythonKernel)

@@ -71,16 +71,20 @@ class Written:
 
     @property
     def words(self) -> str:
-        """The same in words, of bounded length; empty when there is nothing to say."""
-        parts = []
-        if self.names:
-            shown = ", ".join(_shortened(name) for name in self.names[:NAMES_SHOWN])
-            more = len(self.names) - NAMES_SHOWN
-            parts.append(f"wrote: {shown}" + (f" and {more} more" if more > 0 else ""))
-        if self.refused:
-            files = "1 file was" if self.refused == 1 else f"{self.refused} files were"
-            parts.append(f"{files} not kept: {', '.join(sorted(self.reasons))}")
-        return "; ".join(parts)
+        """What was written, of bounded length; empty when nothing was."""
+        if not self.names:
+            return ""
+        shown = ", ".join(_shortened(name) for name in self.names[:NAMES_SHOWN])
+        more = len(self.names) - NAMES_SHOWN
+        return f"wrote: {shown}" + (f" and {more} more" if more > 0 else "")
+
+    @property
+    def warning(self) -> str:
+        """What was not kept, and why; empty when all was."""
+        if not self.refused:
+            return ""
+        files = "1 file was" if self.refused == 1 else f"{self.refused} files were"
+        return f"{files} not kept: {', '.join(sorted(self.reasons))}"
 
 
 def _shortened(name: str, limit: int = 60) -> str:

@@ -87,8 +87,10 @@ class LimitSettings:
             return ""
         words = f"{error['ename']}: {error['evalue']}"
         memory = self.memory_of(language) or self.memory_limit_bytes
+        no_memory = f"out of memory: a room has {memory // MIB} MB"
         for pattern, hint in (
-            (_MEMORY, f"out of memory: a room has {memory // MIB} MB"),
+            (_PYTHON_MEMORY, f"{no_memory}. Restart frees what variables hold."),
+            (_MEMORY, no_memory),
             (_DISK, f"the disk is full: a room has {self.disk_limit_bytes // MIB} MB"),
             (_PROCESSES, f"no more than {self.process_limit} processes and threads can be started"),
         ):
@@ -97,7 +99,8 @@ class LimitSettings:
         return ""
 
 
-_MEMORY = re.compile(r"^MemoryError\b|Cannot allocate memory|OutOfMemoryError|bad_alloc")
+_PYTHON_MEMORY = re.compile(r"^MemoryError\b")
+_MEMORY = re.compile(r"Cannot allocate memory|OutOfMemoryError|bad_alloc")
 _DISK = re.compile(r"No space left on device|File too large")
 _PROCESSES = re.compile(
     r"can't start new thread|BlockingIOError.*Resource temporarily unavailable"

@@ -149,7 +149,7 @@ class LocalProcess(KernelProcess):
         if self._process is None:
             return "The kernel was never started."
         code = await self._process.wait()
-        return f"The kernel has ended (exit status {code})."
+        return f"The kernel has ended (exit status {code}). The next run starts a new one."
 
 
 class PlainProcess(LocalProcess):

@@ -31,9 +31,9 @@ class RoomFiles:
 
     async def before_run(self, runs: RoomRuns, job: Job, kernel: RoomKernel) -> None:
         """Make the sandbox's files those of the folder."""
-        words = await self._sync(runs).bring_in(kernel, apart=runs.room.pad_names)
-        if words:
-            job.entry.note_files(words)
+        warning = await self._sync(runs).bring_in(kernel, apart=runs.room.pad_names)
+        if warning:
+            job.entry.note_files(warning=warning)
 
     async def after_run(self, runs: RoomRuns, job: Job, kernel: RoomKernel) -> None:
         """Put what the program wrote into the folder."""
@@ -41,8 +41,8 @@ class RoomFiles:
         written = await self._sync(runs).bring_out(
             kernel, apart=room.pad_names, open_files=room.open_files()
         )
-        if written.words:
-            job.entry.note_files(written.words)
+        if written.words or written.warning:
+            job.entry.note_files(written.words, written.warning)
 
     def _sync(self, runs: RoomRuns) -> FileSync:
         if runs.files is None:

@@ -212,10 +212,13 @@ class RunEntry(SharedOutputs):
         """Show how many runs go before this one in the server's queue."""
         self.show(position=position)
 
-    def note_files(self, words: str) -> None:
-        """Show what there is to say about the files of this run."""
-        before = self._entry.get("files")
-        self.show(files=f"{before}; {words}" if before else words)
+    def note_files(self, written: str = "", warning: str = "") -> None:
+        """Show which files this run has written, and what did not go well with its files."""
+        before = self._entry.get("files_warning")
+        both = "; ".join(filter(None, (before, warning)))
+        self.show(
+            **{"files": written} if written else {}, **{"files_warning": both} if both else {}
+        )
 
     def ask(self, prompt: str, *, password: bool) -> None:
         """Show that the program waits for input."""

@@ -51,8 +51,9 @@ def display_output(kind: str, content: Message) -> Output:
     for mime, value in data.items() if isinstance(data, dict) else ():
         if mime in SAFE_MIME_TYPES:
             shown[mime] = plain_json(value) if mime == "application/json" else _text(value)
-    if not shown and isinstance(data, dict) and data:
-        shown["text/plain"] = _instead(data)
+    if data and isinstance(data, dict) and shown.keys() <= {"text/plain"}:
+        words = [shown.get("text/plain"), _instead(data)]
+        shown["text/plain"] = "\n".join(filter(None, words))
     output: Output = {
         "output_type": "execute_result" if kind == "execute_result" else "display_data",
         "data": shown,
@@ -64,10 +65,11 @@ def display_output(kind: str, content: Message) -> Output:
 
 
 def _instead(data: Message) -> str:
-    """The words for a display of which nothing can be shown."""
+    """The words for a display of which there is a text at most; empty when that is all of it."""
     if WIDGET_VIEW in data:
         return WIDGET_WORDS
-    return OTHER_WORDS.format(clean(next(iter(data)), MIME_CHARACTERS))
+    more = next((mime for mime in data if mime != "text/plain"), None)
+    return OTHER_WORDS.format(clean(more, MIME_CHARACTERS)) if more is not None else ""
 
 
 def display_id_of(content: Message) -> str:

@@ -154,6 +154,11 @@ class RoomNews:
                     connection.access_changed(Access(now.room, people[person]))
         self.soon(room_id, *what)
 
+    def tell_of_files(self, room_id: str) -> None:
+        """Tell that there are other programs in a room's folder; whoever may run them asks."""
+        for connection in self.presence.connections(room_id):
+            connection.notify('{"type":"files"}')
+
     async def greet(self, access: Access, connection: Connection) -> None:
         """Tell a new connection everything."""
         now = await self._snapshot(access.room.id)

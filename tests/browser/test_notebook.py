@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+from typing import Any
 
 import pytest
 from playwright.async_api import Browser, Locator, Page, expect
@@ -23,6 +24,13 @@ for _ in tqdm(range(20), desc="steps"):
 plt.plot([1, 3, 2])
 plt.show()
 """
+ASKS = """import getpass
+name = input('Name? ')
+print('Hello,', name)
+word = getpass.getpass()
+print(len(word), 'characters')
+"""
+CELLS = 100
 LONG = """import time
 for i in range(25):
     print("tick", i, flush=True)
@@ -94,7 +102,8 @@ async def test_a_plot_a_progress_bar_and_an_error_that_ends_run_all(
 ) -> None:
     room = await server.room(pad_type="notebook", starter_text=PLOT)
     code = await server.invite(room["id"])
-    ada, bob = await join(chromium, server, code, "Ada"), await join(chromium, server, code, "Bob")
+    ada = await join(chromium, server, code, "Ada")
+    bob = await join(chromium, server, code, "Bob", color_scheme="dark")
     await ada.page.get_by_test_id("add-code").click()
     for text in ("1 / 0", "print('never ' + 'printed')"):
         await ada.page.keyboard.press("Enter")
@@ -112,6 +121,11 @@ async def test_a_plot_a_progress_bar_and_an_error_that_ends_run_all(
         await expect(second).to_contain_text("ZeroDivisionError")
         await expect(third).not_to_have_attribute("data-running", "true")
         await expect(third).not_to_contain_text("never printed")
+        assert await violations(window.page) == []
+    await bob.page.set_viewport_size({"width": 360, "height": 740})
+    assert await violations(bob.page) == []
+    box = bob.page.get_by_test_id("notebook")
+    assert await box.evaluate("box => [box.scrollWidth, box.clientWidth]") == [360, 360]
     await ada.page.get_by_test_id("clear-outputs").click()
     await expect(bob.page.get_by_test_id("cell-output").locator("img, pre")).to_have_count(0)
     for window in (ada, bob):
@@ -142,8 +156,7 @@ async def test_a_run_survives_all_browsers_and_is_there_for_who_comes_late(
 
 
 async def test_a_cell_asks_for_input(server: JupyterServer, chromium: Browser) -> None:
-    source = "name = input('Name? ')\nprint('Hello,', name)"
-    room = await server.room(pad_type="notebook", starter_text=source)
+    room = await server.room(pad_type="notebook", starter_text=ASKS)
     code = await server.invite(room["id"])
     ada, bob = await join(chromium, server, code, "Ada"), await join(chromium, server, code, "Bob")
     await ada.page.get_by_test_id("run-cell").click()
@@ -153,9 +166,58 @@ async def test_a_cell_asks_for_input(server: JupyterServer, chromium: Browser) -
     await bob.page.get_by_test_id("stdin-send").click()
     for window in (ada, bob):
         await expect(cells(window.page).first).to_contain_text("Hello, Grace", timeout=20_000)
+    await expect(ada.page.get_by_label("Password:")).to_have_attribute("type", "password")
+    await bob.page.get_by_label("Password:").fill("hunter2")
+    assert await violations(ada.page) == []
+    await bob.page.keyboard.press("Enter")
+    for window in (ada, bob):
+        await expect(cells(window.page).first).to_contain_text("7 characters")
+        await expect(cells(window.page).first).to_contain_text("answered by Bob")
         await expect(window.page.get_by_test_id("stdin-field")).to_have_count(0)
+        assert "hunter2" not in await window.page.content()
         assert window.problems == []
         await window.context.close()
+    file = server.pad_file(room)
+    await until(lambda: "7 characters" in file.read_text(), "the file")
+    for document, known in (("pad", b"characters"), ("runs", b"Bob")):
+        shared = await server.host.document(document, room_id=room["id"]).connect()
+        assert known in shared.ydoc.get_update() and b"hunter2" not in shared.ydoc.get_update()
+    assert "hunter2" not in file.read_text() + server.log
+
+
+async def test_all_of_a_hundred_cells_run_though_nobody_looks(
+    server: JupyterServer, chromium: Browser
+) -> None:
+    sources = [f"print('cell', {n} + 1)" for n in range(CELLS)]
+    sources[4] = "import time\ntime.sleep(1)"
+    cell: dict[str, Any] = {
+        "cell_type": "code",
+        "metadata": {},
+        "outputs": [],
+        "execution_count": None,
+    }
+    notebook = {
+        "nbformat": 4,
+        "nbformat_minor": 5,
+        "metadata": {},
+        "cells": [{**cell, "id": f"c{n}", "source": source} for n, source in enumerate(sources)],
+    }
+    (server.root_dir / "hundred.ipynb").write_text(json.dumps(notebook))
+    room = await server.room(source_path="hundred.ipynb")
+    code = await server.invite(room["id"])
+    ada = await join(chromium, server, code, "Ada")
+    await expect(cells(ada.page)).to_have_count(CELLS)
+    await ada.page.get_by_test_id("run-all").click()
+    await expect(cells(ada.page).nth(3)).to_contain_text("cell 4", timeout=30_000)
+    await expect(ada.page.get_by_test_id("prompt").nth(CELLS - 1)).to_have_text("[*]")
+    assert ada.problems == []
+    await ada.context.close()
+    late = await join(chromium, server, code, "Late")
+    await expect(cells(late.page).last).to_contain_text(f"cell {CELLS}", timeout=30_000)
+    prompts = await late.page.get_by_test_id("prompt").all_inner_texts()
+    assert prompts == [f"[{n + 1}]" for n in range(CELLS)]
+    assert late.problems == []
+    await late.context.close()
 
 
 async def test_files_do_not_load_what_notebooks_need(

@@ -171,6 +171,8 @@ async def test_output_streams_to_everybody_and_stop_interrupts(
     await expect(ada.page.get_by_test_id("output")).to_contain_text("tick 3")
     await expect(ada.page.get_by_test_id("main-file")).to_have_count(0)
     server.pad_file(room).with_name("solve.py").write_text("print('sol' + 'ved')")
+    for window in (ada, bob):  # by itself
+        await expect(window.page.get_by_test_id("main-file")).to_have_text("main.pysolve.py")
     late = await join(chromium, server, code, "Late")
     await expect(late.page.get_by_test_id("output")).to_contain_text("tick 3")
     await late.page.get_by_test_id("main-file").select_option("solve.py")
@@ -624,6 +626,7 @@ async def test_undo_in_jupyterlab_keeps_a_cell_that_a_guest_has_typed_into(
     await expect(cells).to_have_count(3)
     await page.keyboard.press("z")
     await expect(cells).to_have_count(2)
+    await expect(guest.page.get_by_test_id("cell")).to_have_count(2)
     assert await text_of(guest.page) == "x = 1\nguest = 2"
 
 

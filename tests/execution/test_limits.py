@@ -108,7 +108,9 @@ def test_errors_that_come_from_a_limit_are_said_with_its_number() -> None:
     def hint(name: str, words: str, language: str = "python") -> str:
         return limits.hint({"ename": name, "evalue": words}, language)
 
-    assert hint("MemoryError", "") == "out of memory: a room has 512 MB"
+    no_memory = "out of memory: a room has 512 MB"
+    assert hint("MemoryError", "") == f"{no_memory}. Restart frees what variables hold."
+    assert hint("Error", "std::bad_alloc", "cpp") == no_memory
     assert (
         hint("Error", "java.lang.OutOfMemoryError", "java") == "out of memory: a room has 1024 MB"
     )
@@ -159,7 +161,7 @@ async def test_files_and_memory_limits_are_what_the_configuration_says(tmp_path:
         at = await desk(server)
         run = await at.run("x = bytearray(300_000_000)")
         assert [output.get("ename") for output in run["outputs"]] == ["MemoryError"], run
-        assert run["message"] == "out of memory: a room has 256 MB"
+        assert run["message"].startswith("out of memory: a room has 256 MB. Restart ")
         run = await at.run("open('big', 'wb').write(b'x' * 2_000_000)")
         assert run["outputs"][-1]["ename"] == "OSError"
         assert run["message"] == "the disk is full: a room has 1 MB"

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from jupyter_codepad.execution.languages import LANGUAGES
-from jupyter_codepad.execution.main_files import programs
+from jupyter_codepad.execution.main_files import Programs
 from tests.execution.test_runs import desk, plain, text_of
 from tests.support.server import JupyterServer, Person
 from tests.support.sync_client import until
@@ -117,6 +117,26 @@ async def test_who_may_choose_and_what(server: JupyterServer) -> None:
     assert (answer.status_code, answer.json()["code"]) == (409, "no_main_file")
 
 
+async def test_everybody_is_told_of_programs_that_come_and_go(server: JupyterServer) -> None:
+    room = await server.room(starter_text="pass\n")
+    ada = await server.guest(room["id"])
+    pad = await ada.document().connect()
+    folder = server.pad_file(room).parent
+    assert (await offered(ada, room["id"]))["files"] == ["main.py"]
+
+    def told() -> int:
+        return pad.events.count({"type": "files"})
+
+    (folder / "data.csv").write_text("1")
+    (folder / "other.py").write_text("print(2)")
+    await until(lambda: told() == 1, "the news of a program")
+    assert (await offered(ada, room["id"]))["files"] == ["main.py", "other.py"]
+    (folder / "other.py").write_text("print(3)  # still the same list")
+    (folder / "other.py").rename(folder / "renamed.py")
+    await until(lambda: told() == 2, "the news of its other name")
+    assert (await offered(ada, room["id"]))["files"] == ["main.py", "renamed.py"]
+
+
 async def test_what_lies_where_the_pad_goes_stops_no_run(server: JupyterServer) -> None:
     at = await desk(server)
     for trap in (
@@ -150,10 +170,18 @@ def test_programs_are_files_that_one_can_begin_in(tmp_path: Path) -> None:
         (tmp_path / name).write_text(text)
     os.mkfifo(tmp_path / "pipe.c")
 
-    def found(language: str) -> list[str]:
-        return programs(tmp_path, LANGUAGES[language])
+    def found(language: str, folder: Path = tmp_path) -> list[str]:
+        programs = Programs(folder, LANGUAGES[language])
+        programs.look()
+        return programs.paths
 
     assert found("c") == ["main.c", "tests/check.c"]
     assert (found("java"), found("rust")) == (["Main.java"], ["b.rs"])
     assert found("python") == ["deep/er/x.py"] and found("lua") == []
-    assert programs(tmp_path / "none", LANGUAGES["c"]) == []
+    assert found("c", tmp_path / "none") == []
+    c = Programs(tmp_path, LANGUAGES["c"])
+    c.look()
+    (tmp_path / "main.c").unlink()
+    (tmp_path / "help.c").write_text("int main(void) { return help(); }")
+    c.look()
+    assert c.paths == ["help.c", "tests/check.c"]

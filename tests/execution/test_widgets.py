@@ -30,7 +30,7 @@ async def test_a_widget_is_shown_in_words(server: JupyterServer) -> None:
     run = await at.run(SLIDER)
     assert run["status"] == "ok" and text_of(run) == "after\n"
     first, second, _ = run["outputs"]
-    assert first["data"] == {"text/plain": "IntSlider(value=0)"}
+    assert first["data"] == {"text/plain": f"IntSlider(value=0)\n{WIDGET_WORDS}"}
     assert second["data"] == {"text/plain": WIDGET_WORDS}
     assert (await at.run("print('goes on')"))["status"] == "ok"
 
@@ -71,6 +71,8 @@ out.append_stdout('appended')
 """
 GOES_ON = """
 from tqdm.auto import tqdm
+from tqdm.notebook import tqdm as explicit
+assert list(explicit([1], disable=True)) == [1]
 for _ in tqdm(range(30), desc='steps'):
     slider.value += 1
 slider.observe(lambda change: print('now', change.new), 'value')
@@ -91,12 +93,19 @@ async def test_ipywidgets_are_words_and_nothing_breaks(server: JupyterServer) ->
         outputs: list[dict[str, Any]] = at.cell(cell)["outputs"]
         return [output.get("text") or output["data"]["text/plain"] for output in outputs]
 
-    assert shown(cells[0]) == ["IntSlider(value=3)", "HBox(children=(IntSlider(value=3),))"]
+    assert shown(cells[0]) == [
+        f"{widget}\n{WIDGET_WORDS}"
+        for widget in ("IntSlider(value=3)", "HBox(children=(IntSlider(value=3),))")
+    ]
     assert shown(cells[1])[:2] == ["called with 4\n", "8"]
     assert shown(cells[1])[2].startswith("interactive(children=(IntSlider(value=4, ")
-    assert shown(cells[2]) == ["Output()", "printed into it\n", "'shown in it'"]
+    assert shown(cells[2]) == [
+        f"Output()\n{WIDGET_WORDS}",
+        "printed into it\n",
+        "'shown in it'",
+    ]
     bar, text = shown(cells[3])
-    assert bar.startswith("steps:   0%|") and text == "now 7\nafter 7\n"
+    assert bar.startswith("steps: 100%|") and text == "now 7\nafter 7\n"
     file = server.pad_file(at.room)
     await until(lambda: "now 7" in file.read_text(), "the words in the file")
     assert "model_id" not in file.read_text() and "widget-view" not in file.read_text()
@@ -111,3 +120,7 @@ def test_what_cannot_be_shown_is_named() -> None:
     )
     assert len(str(words(**{"x" * 10_000: 1}))) < 200
     assert words(**{"image/png": "iVBO"}) is None and words() is None
+    chart = {"application/vnd.vegalite.v5+json": {}, "text/plain": "a chart"}
+    assert words(**chart) == (
+        "a chart\nThis cannot be shown in rooms: application/vnd.vegalite.v5+json"
+    )

@@ -6,7 +6,7 @@ import { type IRunRights, RunEnd } from './view';
 
 /** Whether there is more to a run than its output. */
 export function saysMore(run: IRunEntry): boolean {
-  return run.truncated || run.message !== '' || run.input !== null || run.answeredBy !== '';
+  return run.truncated || run.message !== '' || run.files !== '' || run.input !== null || run.answeredBy !== '';
 }
 
 /** Who has given the last answer to what a cell has asked. */

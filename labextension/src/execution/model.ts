@@ -38,6 +38,8 @@ export interface IRunEntry {
   position: number;
   truncated: boolean;
   message: string;
+  /** Which files it has written, in words. */
+  files: string;
   outputs: Output[];
 }
 
@@ -300,7 +302,8 @@ function readEntry(map: Y.Map<unknown>): IRunEntry {
     answeredBy: String(map.get('answered_by') ?? ''),
     position: Number(map.get('position')) || 0,
     truncated: map.get('truncated') === true,
-    message: [map.get('message'), map.get('files')].filter(Boolean).join('; '),
+    message: [map.get('message'), map.get('files_warning')].filter(Boolean).join('; '),
+    files: String(map.get('files') ?? ''),
     /** Read when they are drawn: of a program that floods they are long, and others ask how it stands. */
     get outputs(): Output[] {
       const shared = map.get('outputs');

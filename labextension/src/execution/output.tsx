@@ -34,7 +34,7 @@ function Display(props: { data: Record<string, unknown> }): JSX.Element {
     const source = `data:image/svg+xml;charset=utf-8,${encodeURIComponent(textOf(data['image/svg+xml']))}`;
     return <img className="cp-out cp-out-image" src={source} alt={alt} />;
   }
-  const plain = data['text/plain'] ?? data['application/json'];
+  const plain = data['application/json'] ?? data['text/plain'];
   const text = plain === undefined ? '' : textOf(plain);
   if (data['text/html'] !== undefined) {
     return <Html html={textOf(data['text/html'])} text={text} />;

@@ -36,6 +36,24 @@ const RENDERERS = { 'text/markdown': RenderedMarkdown, 'text/latex': RenderedLat
 
 export type RichMime = keyof typeof RENDERERS;
 
+const WIDE = 'pre, table, math[display="block"]';
+
+/** Let the keyboard come to what is wider than its place, to scroll it. Returns how to stop. */
+function reachWide(host: HTMLElement): () => void {
+  const look = (): void => {
+    for (const element of [host, ...host.querySelectorAll(WIDE)]) {
+      if (element.scrollWidth > element.clientWidth) {
+        element.setAttribute('tabindex', '0');
+      } else {
+        element.removeAttribute('tabindex');
+      }
+    }
+  };
+  const sizes = new ResizeObserver(look);
+  sizes.observe(host);
+  return () => sizes.disconnect();
+}
+
 /** Draw a source into an element; `done` is called when it is there. Returns how to take it away. */
 function renderInto(host: HTMLElement, mime: RichMime, source: string, done: () => void): () => void {
   const renderer = new RENDERERS[mime]({
@@ -59,7 +77,9 @@ export default function RichView(props: { mime: RichMime; source: string }): JSX
   useLayoutEffect(() => {
     const element = host.current as HTMLElement;
     const remove = renderInto(element, mime, source, () => setHeight(undefined));
+    const stop = reachWide(element);
     return () => {
+      stop();
       // What comes next takes this place: the page must not jump meanwhile.
       setHeight(element.offsetHeight);
       remove();

@@ -20,6 +20,8 @@ export function useTypedAt(): RefObject<number> {
 /** Where the keyboard is when it leaves the field: the cell, on the room page or in JupyterLab, or the runs. */
 const AROUND = '.cp-cell, .jp-Cell, .cp-run-list';
 
+const PASSWORD_WORDS = 'Nobody sees what you type, but the program gets it: give it no password of your own.';
+
 export interface IInputFieldProps {
   model: RunsModel;
   run: IRunEntry;
@@ -58,6 +60,7 @@ export function InputField(props: IInputFieldProps): JSX.Element | null {
   }
   const prompt = wish.prompt.trim();
   const why = rights.unavailable ?? (rights.mayRun ? null : 'Only those who may run code can answer.');
+  const hint = why ?? (wish.password ? PASSWORD_WORDS : null);
   const send = (event: FormEvent): void => {
     event.preventDefault();
     setSending(true);
@@ -80,13 +83,14 @@ export function InputField(props: IInputFieldProps): JSX.Element | null {
           className="cp-input"
           data-testid="stdin-field"
           type={wish.password ? 'password' : 'text'}
-          autoComplete="off"
+          // A password that the browser keeps for this address must not be filled in.
+          autoComplete={wish.password ? 'new-password' : 'off'}
           autoCapitalize="none"
           spellCheck={false}
           value={text}
           disabled={why !== null}
           readOnly={sending}
-          aria-describedby={why ? `${id}-why` : undefined}
+          aria-describedby={hint ? `${id}-hint` : undefined}
           onKeyDown={event => {
             event.stopPropagation();
             if (event.key === 'Escape') {
@@ -99,9 +103,9 @@ export function InputField(props: IInputFieldProps): JSX.Element | null {
           Send
         </button>
       </span>
-      {why && (
-        <span id={`${id}-why`} className="cp-muted">
-          {why}
+      {hint && (
+        <span id={`${id}-hint`} className="cp-muted cp-stdin-hint">
+          {hint}
         </span>
       )}
     </form>

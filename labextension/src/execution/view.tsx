@@ -142,6 +142,11 @@ export function RunEnd(props: IRunPartProps): JSX.Element {
           {run.message}
         </p>
       )}
+      {run.files && (
+        <p className="cp-note cp-run-message cp-run-files" data-testid="run-files">
+          {run.files}
+        </p>
+      )}
       {run.input && <InputField {...props} />}
     </>
   );
@@ -149,7 +154,7 @@ export function RunEnd(props: IRunPartProps): JSX.Element {
 
 const RunEntryView = memo(function RunEntryView(props: IRunPartProps): JSX.Element {
   const { run, rights } = props;
-  const plain = run.outputs.length === 0 && !run.message && !run.cellId;
+  const plain = run.outputs.length === 0 && !run.message && !run.files && !run.cellId;
   return (
     <article className="cp-run" data-testid="run-entry" data-status={run.status} aria-label={`Run by ${run.name}`}>
       <header className="cp-run-head">
@@ -175,7 +180,7 @@ export function KernelLine(props: { model: RunsModel }): JSX.Element {
   return (
     <footer className="cp-kernel" data-testid="kernel" data-status={status}>
       <span className={`cp-dot cp-kernel-${status}`} aria-hidden="true" />
-      <span>{`Kernel: ${KERNEL_WORDS[status] ?? status}`}</span>
+      <span className="cp-kernel-status">{`Kernel: ${KERNEL_WORDS[status] ?? status}`}</span>
       {message && (
         <span className="cp-muted cp-kernel-words" title={message}>
           {message}
@@ -252,7 +257,7 @@ export function RunNews(props: { model: RunsModel }): JSX.Element {
     told.current = provider.everSynced ? new Set(over.map(run => run.id)) : null;
     const fresh = before ? over.filter(run => !before.has(run.id) && (run.status !== 'ok' || model.current === null)) : [];
     if (fresh.length > 0) {
-      const words = fresh.map(run => `Run by ${run.name}: ${STATUS_WORDS[run.status]}.${run.message ? ` ${run.message}` : ''}`).join(' ');
+      const words = fresh.map(run => `Run by ${run.name}: ${[`${STATUS_WORDS[run.status]}.`, run.message, run.files].filter(Boolean).join(' ')}`).join(' ');
       setSaid({ count: said.count + 1, words });
     }
   });

@@ -1,23 +1,18 @@
 /** Beside Run: which file of the room's folder it runs, for everybody; there is nothing to see of a single one. */
 import { Signal, type ISignal } from '@lumino/signaling';
-import { useEffect } from 'react';
 import { type Api, wordsOf } from '../api';
-import { type IRunEntry, isOver } from '../execution/model';
 import { useSignal } from '../react';
 import type { IRoom } from '../types';
 import type { PageModel } from './model';
-
-const PAUSE_MS = 2000;
 
 interface IMainFile {
   main_file: string | null;
   files: string[];
 }
 
-/** The programs in the room's folder. They are asked for when they may have changed. */
+/** The programs in the room's folder. They are asked for when the server says that there are others. */
 export class MainFileModel {
   private _files: string[] = [];
-  private _asked = -Infinity;
   private readonly _path: string;
   private readonly _changed = new Signal<this, void>(this);
   private readonly _failed = new Signal<this, string>(this);
@@ -29,12 +24,6 @@ export class MainFileModel {
     private readonly _room: () => IRoom
   ) {
     this._path = `rooms/${roomId}/main-file`;
-    // Who comes back from JupyterLab may have put files there.
-    window.addEventListener('focus', () => {
-      if (performance.now() - this._asked > PAUSE_MS) {
-        void this.load();
-      }
-    });
   }
 
   get changed(): ISignal<this, void> {
@@ -68,7 +57,6 @@ export class MainFileModel {
     if (room.pad_type !== 'file' || !room.permissions.includes('run')) {
       return;
     }
-    this._asked = performance.now();
     try {
       this._files = (await this._api.request<IMainFile>('GET', this._path)).files;
       this._changed.emit();
@@ -85,22 +73,11 @@ export class MainFileModel {
       void this.load();
     }
   }
-
-  /** A run that has written a program adds to what can be chosen. */
-  hear(run: IRunEntry): void {
-    const suffix = /\.\w+$/.exec(this._files[0] ?? '')?.[0];
-    if (suffix && run.message.includes(suffix)) {
-      void this.load();
-    }
-  }
 }
 
 export function MainFileMenu(props: { model: PageModel }): JSX.Element | null {
-  const { mainFile, runs } = props.model;
+  const { mainFile } = props.model;
   useSignal(mainFile.changed);
-  useSignal(runs.changed);
-  const last = runs.runs.reverse().find(run => isOver(run.status));
-  useEffect(() => last && mainFile.hear(last), [last?.id]);
   const { choices, current } = mainFile;
   if (choices.length === 0) {
     return null;

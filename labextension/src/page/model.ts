@@ -76,7 +76,6 @@ export class PageModel {
     this.runs.failed.connect((_, words) => this.tell(words));
     this.mainFile = new MainFileModel(this.api, config.roomId, () => this._room);
     this.mainFile.failed.connect((_, words) => this.tell(words));
-    pad.syncedOnce.connect(() => void this.mainFile.load());
     this._cells = new CellQueue(this.runs);
     pad.statusChanged.connect(() => {
       if (pad.end?.code === NOT_IN_YET) {
@@ -272,6 +271,7 @@ export class PageModel {
   private _onStatus(status: SyncStatus): void {
     if (status === 'saved' && this._lineWasDown) {
       this._lookForConflict();
+      void this.mainFile.load();
     }
     this._lineWasDown = status === 'offline' || status === 'connecting' || (this._lineWasDown && status !== 'saved');
   }
@@ -292,6 +292,8 @@ export class PageModel {
       this._refusedText = this.padText();
       this.pad.dispose();
       this._changed.emit();
+    } else if (event.type === 'files') {
+      void this.mainFile.load();
     } else if (event.type === 'conflict') {
       this._lookForConflict();
     } else if (event.type === 'room') {

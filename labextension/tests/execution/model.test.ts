@@ -181,6 +181,16 @@ it('says what a program asks, who has answered, and how many runs go before', ()
   expect(first && statusWords(first)).toBe('waits for input');
 });
 
+it('tells what was written from what did not go well', () => {
+  write(runs => runs.push([newRun('run1', 'ok')]));
+  write(runs => {
+    runs.get(0).set('message', 'stopped by Bob');
+    runs.get(0).set('files', 'wrote: out.csv');
+    runs.get(0).set('files_warning', '1 file was not kept');
+  });
+  expect(model.runs[0]).toMatchObject({ message: 'stopped by Bob; 1 file was not kept', files: 'wrote: out.csv' });
+});
+
 it('says how the kernel is', () => {
   expect(model.kernel).toEqual({ status: 'off', message: '' });
   write((_, kernel) => {

@@ -71,6 +71,15 @@ it('LaTeX is a formula', async () => {
   await vi.waitFor(() => expect(rich.querySelector('math mfrac')).not.toBeNull());
 });
 
+it('what is wider than its place can be scrolled by keyboard', async () => {
+  vi.spyOn(Element.prototype, 'scrollWidth', 'get').mockImplementation(function (this: Element) {
+    return this.matches('pre') ? 500 : 0;
+  });
+  const rich = await shown('text/markdown', '| a |\n|---|\n| 1 |\n\n```\nlong\n```');
+  await vi.waitFor(() => expect(rich.querySelector('pre')?.getAttribute('tabindex')).toBe('0'));
+  expect(rich.querySelector('table')?.hasAttribute('tabindex')).toBe(false);
+});
+
 describe('an output', () => {
   const draw = (data: Record<string, unknown>): void =>
     act(() => root.render(<OutputView output={{ output_type: 'display_data', data }} />));
@@ -79,6 +88,11 @@ describe('an output', () => {
     draw({ 'application/vnd.vega.v5+json': {}, 'image/png': 'iVBORw0KGgo=', 'text/html': '<script>draw()</script>', 'text/plain': 'chart' });
     expect(box.querySelector('img')?.getAttribute('alt')).toBe('chart');
     expect(box.querySelector('iframe')).toBeNull();
+  });
+
+  it('that is data is that data, not what the data calls itself', () => {
+    draw({ 'application/json': { a: [1] }, 'text/plain': '<IPython.core.display.JSON object>' });
+    expect(JSON.parse(box.textContent ?? '')).toEqual({ a: [1] });
   });
 
   it('that only scripts could draw is its text, and says why', () => {

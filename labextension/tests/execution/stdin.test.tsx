@@ -111,6 +111,9 @@ describe('a program that asks', () => {
     show();
     ask('Password: ', true);
     expect(field()?.type).toBe('password');
+    expect(field()?.autocomplete).toBe('new-password'); // none that the browser knows is filled in
+    const words = document.getElementById(field()?.getAttribute('aria-describedby') ?? '');
+    expect(words?.textContent).toContain('Nobody sees what you type, but the program gets it');
   });
 
   it('tells those who may not answer why', () => {

@@ -2,4 +2,12 @@
 document.adoptedStyleSheets = [];
 Range.prototype.getClientRects = () => [] as unknown as DOMRectList;
 Range.prototype.getBoundingClientRect = () => new DOMRect();
+globalThis.ResizeObserver ??= class {
+  constructor(private readonly _seen: ResizeObserverCallback) {}
+  observe(): void {
+    queueMicrotask(() => this._seen([], this));
+  }
+  unobserve(): void {}
+  disconnect(): void {}
+};
 globalThis.DragEvent ??= class extends MouseEvent {} as typeof DragEvent;

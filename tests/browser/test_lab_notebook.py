@@ -67,7 +67,8 @@ async def test_cells_run_in_the_room_for_everybody(  # noqa: PLR0915 - one long 
         server, "lesson.ipynb", PRINTS, MOVES, SLEEPS, FAILS, NEVER, SLOW, LAST, ASKS
     )
     room = await server.room(source_path=path)
-    page = (await lab.open(room["pad_path"])).page
+    window = await lab.open(room["pad_path"])
+    page = window.page
     guest = await join(chromium, server, await server.invite(room["id"]), "Ada")
     theirs = guest.page.get_by_test_id("cell")
     name = panel(page).locator(".jp-KernelName")
@@ -134,6 +135,7 @@ async def test_cells_run_in_the_room_for_everybody(  # noqa: PLR0915 - one long 
     await page.keyboard.press("Control+Enter")
     await expect(theirs.nth(5)).to_contain_text("slow begins")
     await expect(theirs.nth(6).locator(".cp-prompt")).to_have_text("[*]")
+    assert window.problems == []
     await page.close()
     await guest.context.close()
     page = (await lab.open(room["pad_path"])).page

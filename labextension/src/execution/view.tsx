@@ -64,11 +64,11 @@ export function RunControls(props: { model: RunsModel; rights: IRunRights; onRun
       )}
       {props.children}
       {/* Not disabled when there is nothing to stop: who has pressed it would lose their place. */}
-      <button className="cp-button" data-testid="stop" disabled={off} aria-disabled={!running} title={why || 'Interrupt the code'} onClick={() => void model.stop()}>
-        <Icon path="M6 6h12v12H6z" /> Stop
+      <button className="cp-button" data-testid="stop" disabled={off} aria-disabled={!running} aria-label="Stop" title={why || 'Stop: interrupt the code'} onClick={() => void model.stop()}>
+        <Icon path="M6 6h12v12H6z" /> <span className="cp-wide">Stop</span>
       </button>
-      <button className="cp-button" data-testid="restart" disabled={off} title={why || 'Start afresh: all variables are forgotten'} onClick={() => void model.restart()}>
-        <Icon path="M12 5V1L7 6l5 5V7a5 5 0 1 1-5 5H5a7 7 0 1 0 7-7z" /> Restart
+      <button className="cp-button" data-testid="restart" disabled={off} aria-label="Restart" title={why || 'Restart: start afresh, all variables are forgotten'} onClick={() => void model.restart()}>
+        <Icon path="M12 5V1L7 6l5 5V7a5 5 0 1 1-5 5H5a7 7 0 1 0 7-7z" /> <span className="cp-wide">Restart</span>
       </button>
     </div>
   );
@@ -197,14 +197,25 @@ export function RunsView(props: { model: RunsModel; rights: IRunRights; notebook
   const runs = model.runs;
   const list = useRef<HTMLDivElement>(null);
   const typedAt = useTypedAt();
-  const [pinned, setPinned] = useState(true);
+  const pinned = useRef(true);
 
   // Before the page is painted, or it would be painted twice.
   useLayoutEffect(() => {
-    if (pinned && list.current) {
+    if (pinned.current && list.current) {
       list.current.scrollTop = list.current.scrollHeight;
     }
   });
+  // Where one part of the room is seen at a time, output has come while this was hidden.
+  useEffect(() => {
+    const box = list.current as HTMLElement;
+    const sizes = new ResizeObserver(() => {
+      if (pinned.current) {
+        box.scrollTop = box.scrollHeight;
+      }
+    });
+    sizes.observe(box);
+    return () => sizes.disconnect();
+  }, []);
 
   return (
     <section className="cp-output" data-testid="output" aria-label="Output">
@@ -217,7 +228,7 @@ export function RunsView(props: { model: RunsModel; rights: IRunRights; notebook
         aria-live="off"
         onScroll={event => {
           const box = event.currentTarget;
-          setPinned(box.scrollHeight - box.scrollTop - box.clientHeight < 40);
+          pinned.current = box.scrollHeight - box.scrollTop - box.clientHeight < 40;
         }}
       >
         {rights.unavailable && (

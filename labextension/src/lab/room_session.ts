@@ -6,14 +6,15 @@ import type { NotebookRuns } from '../execution/notebook_runs';
 
 export const ROOM_KERNEL = 'Room kernel';
 
-/** Have a session choose and start no kernel before it is known whether it may. */
-export function holdUntil(session: ISessionContext, known: Promise<unknown>): void {
+/**
+ * Have a session choose and start no kernel before it is known whether it may (`known`: its room, or null).
+ *
+ * One of a room is never ready, like one whose kernel is not chosen yet: plugins that wait for it, such as
+ * that of ipywidgets, take for granted that there is a kernel then.
+ */
+export function holdUntil(session: ISessionContext, known: Promise<NotebookRuns | null>): void {
   const initialize = session.initialize.bind(session);
-  session.initialize = async () => {
-    await known;
-    return initialize();
-  };
-  void known.finally(() => Reflect.deleteProperty(session, 'initialize'));
+  session.initialize = async () => ((await known) ? false : initialize());
 }
 
 /**

@@ -161,7 +161,7 @@ function Confirm(props: { wanted: ILanguage; name: string; notebook: boolean; on
       <p className="cp-tight">
         {notebook
           ? 'The cells keep their text and their output. The language changes for everybody in the room, and the kernel starts afresh: all variables are forgotten.'
-          : 'There is a text in the pad. It changes for everybody in the room, and the program starts afresh.'}
+          : 'The language changes for everybody in the room, and the program starts afresh. The pad’s text can stay as it is, or make place for a beginning.'}
       </p>
       <div className="cp-form-row cp-dialog-choices">
         <button className="cp-button cp-primary" data-testid="language-keep" onClick={choose(false)}>

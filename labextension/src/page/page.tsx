@@ -118,7 +118,7 @@ export function Page(props: { model: PageModel }): JSX.Element {
       <ConflictNote model={model.conflict} />
       <TimeBanner model={model} />
       <FollowBar model={model} />
-      <Tabs tabs={notebook ? TABS.filter(([id]) => id !== 'output') : TABS} tab={tab} waiting={model.people.waiting.length} onTab={setTab} />
+      <Tabs tabs={notebook ? TABS.filter(([id]) => id !== 'output') : TABS} tab={tab} model={model} onTab={setTab} />
       <main className="cp-main">
         <section className="cp-code" aria-label="Pad">
           {notebook ? null : (
@@ -252,8 +252,12 @@ function TimeWarning(props: { warning: ITimeWarning; onMore?: () => void }): JSX
   );
 }
 
-function Tabs(props: { tabs: [Tab, string][]; tab: Tab; waiting: number; onTab: (tab: Tab) => void }): JSX.Element {
-  const { tabs, tab, waiting, onTab } = props;
+function Tabs(props: { tabs: [Tab, string][]; tab: Tab; model: PageModel; onTab: (tab: Tab) => void }): JSX.Element {
+  const { tabs, tab, onTab } = props;
+  const { people, runs } = props.model;
+  useSignal(runs.changed);
+  const waiting = people.waiting.length;
+  const asks = tab !== 'output' && runs.runs.some(run => run.input);
   const move = (event: KeyboardEvent<HTMLElement>): void => {
     const step = event.key === 'ArrowRight' ? 1 : event.key === 'ArrowLeft' ? -1 : 0;
     const index = (tabs.findIndex(([id]) => id === tab) + step + tabs.length) % tabs.length;
@@ -269,6 +273,7 @@ function Tabs(props: { tabs: [Tab, string][]; tab: Tab; waiting: number; onTab: 
         {tabs.map(([id, words]) => (
           <button key={id} role="tab" className="cp-tab" tabIndex={tab === id ? 0 : -1} aria-selected={tab === id} data-testid={`tab-${id}`} onClick={() => onTab(id)}>
             {words}
+            {id === 'output' && asks && <span className="cp-count" data-testid="tab-asks" role="img" aria-label="The program asks for input" data-count="?" />}
             {id === 'people' && waiting > 0 && (
               <span className="cp-count" data-testid="tab-lobby-count" role="img" aria-label={`${waiting} in the lobby`} data-count={waiting} />
             )}

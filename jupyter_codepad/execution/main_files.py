@@ -34,7 +34,7 @@ class Programs:
 
     folder: Path
     language: Language
-    told: list[str] = field(default_factory=list)
+    told: list[str] | None = None
     _seen: dict[str, tuple[Stamp, bool]] = field(default_factory=dict)
 
     @property
@@ -118,7 +118,8 @@ class MainFiles:
         if room.folder is not None:
             programs = self._of(room, room.folder)
             await asyncio.to_thread(programs.look)
-            found = programs.told = programs.paths
+            self._tell(room.room_id, programs)
+            found = programs.paths
         others = [path for path in found if path != room.pad_file]
         return [room.pad_file, *others[: FILES_SHOWN - 1]]
 
@@ -144,6 +145,11 @@ class MainFiles:
             programs = self._programs[room.room_id] = Programs(folder, language)
         return programs
 
+    def _tell(self, room_id: str, programs: Programs) -> None:
+        before, programs.told = programs.told, programs.paths
+        if before is not None and before != programs.told:
+            self._changed(room_id)
+
     async def _watch(self) -> None:
         pause = WATCH_SECONDS
         while True:
@@ -154,7 +160,5 @@ class MainFiles:
             watched, began = list(self._programs.items()), time.monotonic()
             for room_id, programs in watched:
                 await asyncio.to_thread(programs.look)
-                if programs.paths != programs.told:
-                    programs.told = programs.paths
-                    self._changed(room_id)
+                self._tell(room_id, programs)
             pause = max(WATCH_SECONDS, (time.monotonic() - began) / WATCH_SHARE)

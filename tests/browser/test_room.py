@@ -166,6 +166,14 @@ async def test_output_streams_to_everybody_and_stop_interrupts(
         "data-status", "interrupted"
     )
     await expect(ada.page.get_by_test_id("run-entry")).to_contain_text("stopped by Bob")
+    await write(ada.page, "import os\nos.kill(os.getpid(), 9)")
+    await ada.page.keyboard.press("Shift+Enter")
+    for window in (ada, bob):
+        died = window.page.get_by_test_id("run-entry").nth(1)
+        await expect(died.get_by_test_id("run-message")).to_contain_text(
+            "The next run starts a new"
+        )
+        await expect(window.page.get_by_test_id("kernel")).to_have_attribute("data-status", "dead")
     await ada.page.reload()
     await ready(ada.page)
     await expect(ada.page.get_by_test_id("output")).to_contain_text("tick 3")
@@ -179,9 +187,9 @@ async def test_output_streams_to_everybody_and_stop_interrupts(
     await expect(bob.page.get_by_test_id("toast")).to_have_text("Run starts solve.py now.")
     await expect(ada.page.get_by_test_id("main-file")).to_have_value("solve.py")
     await bob.page.get_by_test_id("run").click()
-    second = ada.page.get_by_test_id("run-entry").nth(1)
-    await expect(second).to_contain_text("solved", timeout=20_000)
-    await expect(second).to_contain_text("solve.py")
+    third = ada.page.get_by_test_id("run-entry").nth(2)
+    await expect(third).to_contain_text("solved", timeout=20_000)
+    await expect(third).to_contain_text("solve.py")
     assert await violations(late.page) == []
     for window in (ada, bob, late):
         assert window.problems == []

@@ -135,6 +135,10 @@ async def test_everybody_is_told_of_programs_that_come_and_go(server: JupyterSer
     (folder / "other.py").rename(folder / "renamed.py")
     await until(lambda: told() == 2, "the news of its other name")
     assert (await offered(ada, room["id"]))["files"] == ["main.py", "renamed.py"]
+    (folder / "more.py").write_text("print(4)")
+    bob = await server.guest(room["id"], "Bob")
+    assert (await offered(bob, room["id"]))["files"] == ["main.py", "more.py", "renamed.py"]
+    await until(lambda: told() == 3, "the news, also when somebody else has seen it first")
 
 
 async def test_what_lies_where_the_pad_goes_stops_no_run(server: JupyterServer) -> None:

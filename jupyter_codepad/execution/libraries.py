@@ -12,7 +12,6 @@ import asyncio
 import hashlib
 import os
 import shutil
-import signal
 import tempfile
 from contextlib import suppress
 from dataclasses import dataclass, replace
@@ -22,9 +21,10 @@ from pathlib import Path
 from .languages import Installed
 from .preludes import READABLE
 from .toolchain.recipe import filled_text
+from .tools import run_tool
 
 BUILD_SECONDS = 900.0
-READABLE_TO_ALL = 'umask 022; exec nice "$0" "$@"'
+READABLE_TO_ALL = 'umask 022; exec "$0" "$@"'
 """Where the server is root, the sandbox's user is another one."""
 
 
@@ -81,20 +81,10 @@ class CompiledLibrary:
         words = {"tmp": str(work)}
         own = {name: filled_text(value, words) for name, value in self.environment.items()}
         own[self.variable] = str(work / "library")
-        process = await asyncio.create_subprocess_exec(
-            *("sh", "-c", READABLE_TO_ALL, *self.argv),
-            env={"PATH": os.environ.get("PATH", os.defpath), "HOME": str(work), **own},
-            cwd=work,
-            stdout=asyncio.subprocess.DEVNULL,
-            stderr=asyncio.subprocess.DEVNULL,
-            start_new_session=True,
-        )
+        own["HOME"] = str(work)
+        argv = ("sh", "-c", READABLE_TO_ALL, *self.argv)
         try:
-            return await asyncio.wait_for(process.wait(), BUILD_SECONDS) == 0
+            return await run_tool(argv, seconds=BUILD_SECONDS, environment=own, cwd=work) == 0
         except TimeoutError:
-            log.warning("%s could not be compiled in time.", " ".join(self.argv))
+            log.warning("%s could not be done in time.", " ".join(self.argv))
             return False
-        finally:
-            if process.returncode is None:
-                os.killpg(process.pid, signal.SIGKILL)
-                await process.wait()

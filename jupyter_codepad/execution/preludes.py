@@ -6,7 +6,6 @@ when the options are the same, else silently passed over.
 
 from __future__ import annotations
 
-import asyncio
 import hashlib
 import os
 import shutil
@@ -17,6 +16,7 @@ from logging import Logger
 from pathlib import Path
 
 from .languages import Installed
+from .tools import run_tool
 
 MARK = "{prelude}"
 FOLDER = "jupyter-codepad"
@@ -82,19 +82,13 @@ class Prelude:
         self.header.chmod(0o644)
         descriptor, name = tempfile.mkstemp(dir=self.header.parent, suffix=".tmp")
         os.close(descriptor)
-        argv = ("nice", *self.argv, "-x", "c++-header", str(self.header), "-o", name)
-        process = await asyncio.create_subprocess_exec(
-            *argv, stdout=asyncio.subprocess.DEVNULL, stderr=asyncio.subprocess.DEVNULL
-        )
+        argv = (*self.argv, "-x", "c++-header", str(self.header), "-o", name)
         try:
-            if await asyncio.wait_for(process.wait(), BUILD_SECONDS) == 0:
+            if await run_tool(argv, seconds=BUILD_SECONDS) == 0:
                 os.chmod(name, 0o644)
                 os.replace(name, self.built)
         except TimeoutError:
             log.warning("The usual headers of C++ could not be prepared in time.")
         finally:
-            if process.returncode is None:
-                process.kill()
-                await process.wait()
             with suppress(FileNotFoundError):
                 os.unlink(name)

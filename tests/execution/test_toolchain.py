@@ -32,7 +32,10 @@ from jupyter_codepad.execution.shapes import Message
 from jupyter_codepad.execution.toolchain.building import NotBuilt, entry_class, program_files
 from jupyter_codepad.execution.toolchain.recipe import Recipe
 from jupyter_codepad.execution.toolchain.stream_text import StreamText, hidden_folder
+from jupyter_codepad.execution.tools import run_tool
 from tests.execution.test_languages import LOG, kernel_with, run
+from tests.support.box import processes_named
+from tests.support.sync_client import until
 
 PROJECT = Path(__file__).parent.parent.parent
 
@@ -157,6 +160,35 @@ def test_kernelspecs_bring_nothing_of_the_server_along(
     assert kernelspecs.spec_folders(["own", "none"]) == [tmp_path / "kernels" / "own"]
     with pytest.raises(Unavailable):
         kernelspecs.spec_start("none")
+
+
+async def test_a_tool_that_hangs_is_ended_with_all_that_it_has_started() -> None:
+    hangs = ("sh", "-c", "sleep 31337 & setsid sleep 31338 & echo; wait")
+    left = ("sleep 31337", "sleep 31338")
+
+    def none_left() -> bool:
+        return not any(processes_named(mark) for mark in left)
+
+    with pytest.raises(TimeoutError):
+        await run_tool(hangs, seconds=0.5)
+    await until(none_left, "the end of all")
+    running = asyncio.create_task(run_tool(hangs, seconds=60))
+    await until(lambda: all(processes_named(mark) for mark in left), "all that it starts")
+    running.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await running
+    await until(none_left, "the end of all")
+    for turns in range(20):
+        starting = asyncio.create_task(run_tool(hangs, seconds=60))
+        for _ in range(turns):  # turns of the loop, not time
+            await asyncio.sleep(0)
+        starting.cancel()
+        await asyncio.gather(starting, return_exceptions=True)
+    await until(none_left, "the end of all")
+    assert await run_tool(("sh", "-c", 'exit "${HOME:-3}"'), seconds=60) == 3, "nothing of ours"
+    assert await run_tool(("sh", "-c", "exit $N"), seconds=60, environment={"N": "4"}) == 4
+    with pytest.raises(OSError, match="nowhere"):
+        await run_tool(("/nowhere",), seconds=60, cwd=Path("/nowhere"))
 
 
 async def test_headers_are_read_once_for_programs_that_begin_with_them(tmp_path: Path) -> None:

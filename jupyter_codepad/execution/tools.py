@@ -1,0 +1,69 @@
+"""Tools of this machine that the server itself runs, outside of any sandbox, on nobody's code."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+from asyncio.subprocess import DEVNULL, Process
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from pathlib import Path
+
+from .priority import lower_session, niced
+from .processes import descendants
+
+
+async def run_tool(
+    argv: Sequence[str],
+    *,
+    seconds: float,
+    environment: Mapping[str, str] | None = None,
+    cwd: Path | None = None,
+) -> int:
+    """Run a tool to its end; returns its exit status.
+
+    It gets no more of our environment than ``PATH``, and ``environment``. When that takes longer it
+    is ended with all that it has started, which raises ``TimeoutError``; so it is when this is
+    cancelled. Raises ``OSError`` when it cannot be started.
+    """
+    starting = asyncio.ensure_future(
+        asyncio.create_subprocess_exec(
+            *niced(list(argv)),
+            env={"PATH": os.environ.get("PATH", os.defpath), **(environment or {})},
+            cwd=cwd,
+            stdin=DEVNULL,
+            stdout=DEVNULL,
+            stderr=DEVNULL,
+            start_new_session=True,
+        )
+    )
+    try:
+        process = await asyncio.shield(starting)
+    except asyncio.CancelledError:
+        await asyncio.wait([starting])  # only what is known can be ended
+        if starting.exception() is None:
+            await _end(starting.result())
+        raise
+    lower_session(process.pid)
+    try:
+        return await asyncio.wait_for(process.wait(), seconds)
+    finally:
+        if process.returncode is None:
+            await _end(process)
+
+
+async def _end(process: Process) -> None:
+    stopped: list[int] = []
+    # What stands still starts nothing more meanwhile.
+    while (family := descendants(process.pid)) != stopped:
+        stopped = family
+        _signal_all(family, signal.SIGSTOP)
+    _signal_all(stopped, signal.SIGKILL)
+    await process.wait()
+
+
+def _signal_all(pids: list[int], number: signal.Signals) -> None:
+    for pid in pids:
+        with suppress(ProcessLookupError, PermissionError):
+            os.kill(pid, number)

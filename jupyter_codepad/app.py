@@ -42,7 +42,7 @@ from .execution.main_files import MainFiles
 from .execution.manager import RunManager
 from .execution.offer import LanguageOffer
 from .execution.pad_languages import PadLanguages
-from .execution.preludes import prepared_folder
+from .execution.prepared import prepared_folder
 from .execution.room_files import RoomFiles
 from .execution.room_runs import RunRoom
 from .execution.run_rooms import run_room

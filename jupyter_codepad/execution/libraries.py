@@ -19,7 +19,7 @@ from logging import Logger
 from pathlib import Path
 
 from .languages import Installed
-from .preludes import READABLE
+from .prepared import READABLE, Tool, tidy
 from .toolchain.recipe import filled_text
 from .tools import run_tool
 
@@ -32,6 +32,7 @@ READABLE_TO_ALL = 'umask 022; exec "$0" "$@"'
 class CompiledLibrary:
     """The library of one toolchain; ``folder``: where it is, or will be."""
 
+    tool: Tool
     argv: tuple[str, ...]
     variable: str
     environment: dict[str, str]
@@ -44,13 +45,13 @@ class CompiledLibrary:
         program = shutil.which(library.argv[0]) if library is not None else None
         if library is None or program is None:
             return None
-        tool = Path(program).resolve()
-        if any(tool.parents[1].glob(library.ready)):
+        path = Path(program).resolve()
+        if any(path.parents[1].glob(library.ready)):
             return None
-        own = found.toolchain.recipe.environment
-        facts = (str(tool), tool.stat().st_mtime_ns, tool.stat().st_size, library, own)
+        own, tool = found.toolchain.recipe.environment, Tool.of(path)
+        facts = (*tool, library, own)
         name = hashlib.sha256(repr(facts).encode()).hexdigest()[:16]
-        return cls(library.argv, library.variable, own, parent / name)
+        return cls(tool, library.argv, library.variable, own, parent / name)
 
     @property
     def built(self) -> Path:
@@ -67,6 +68,7 @@ class CompiledLibrary:
         """Compile it, unless it is there; programs compile what they want of it meanwhile."""
         if self.built.exists():
             return
+        self.tool.note(self.folder)
         work = Path(await asyncio.to_thread(tempfile.mkdtemp, dir=self.folder.parent))
         try:
             if await self._compile(work, log):
@@ -74,6 +76,7 @@ class CompiledLibrary:
                 made.chmod(READABLE)
                 with suppress(OSError):  # another server has been faster
                     os.replace(made, self.folder)
+                await asyncio.to_thread(tidy, self.folder.parent)
         finally:
             await asyncio.to_thread(shutil.rmtree, work, ignore_errors=True)
 

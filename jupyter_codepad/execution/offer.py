@@ -20,6 +20,7 @@ from .language_table import ROWS, Language, Toolchain
 from .languages import Installed, installed, kernel_start, missing_words, toolchain_start
 from .libraries import CompiledLibrary
 from .preludes import Prelude
+from .prepared import note_use
 from .recognition import recognise
 from .sandbox import Sandbox
 from .shapes import Message
@@ -135,6 +136,7 @@ class LanguageOffer:
             wanted = kind.of(found, self._prepared)
             if wanted is not None:
                 found = wanted.applied(found)
+                note_use(wanted.folder)
                 if self._loop is not None and not wanted.built.exists():
                     self._loop.call_soon_threadsafe(self._prepare, wanted)
         return toolchain_start(found)

@@ -6,6 +6,7 @@ when the options are the same, else silently passed over.
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import os
 import shutil
@@ -16,31 +17,18 @@ from logging import Logger
 from pathlib import Path
 
 from .languages import Installed
+from .prepared import READABLE, Tool, tidy
 from .tools import run_tool
 
 MARK = "{prelude}"
-FOLDER = "jupyter-codepad"
 BUILD_SECONDS = 120.0
-READABLE = 0o755
-"""Where the server is root, the sandbox's user is another one."""
-
-
-def prepared_folder() -> Path | None:
-    """Where what serves all rooms is kept, by all servers of this user; None where nothing can."""
-    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
-    folder = cache / FOLDER / "preludes"
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        folder.chmod(READABLE)
-    except OSError:
-        return None
-    return folder
 
 
 @dataclass(frozen=True)
 class Prelude:
     """The prelude of one toolchain, for one compiler with one set of options."""
 
+    tool: Tool
     argv: tuple[str, ...]
     text: str
     header: Path
@@ -53,10 +41,15 @@ class Prelude:
         if program is None:
             return None
         argv = compile_argv[: compile_argv.index(MARK)]
-        compiler = os.stat(program)
-        facts = (program, compiler.st_mtime_ns, compiler.st_size, argv, text)
+        tool = Tool.of(program)
+        facts = (*tool, argv, text)
         name = hashlib.sha256(repr(facts).encode()).hexdigest()[:16]
-        return cls(argv, text, folder / name / "usual.hpp")
+        return cls(tool, argv, text, folder / name / "usual.hpp")
+
+    @property
+    def folder(self) -> Path:
+        """What has to be there for all of it."""
+        return self.header.parent
 
     @property
     def built(self) -> Path:
@@ -76,17 +69,19 @@ class Prelude:
         """Build it, unless it is there; programs are compiled without it meanwhile."""
         if self.built.exists():
             return
-        self.header.parent.mkdir(exist_ok=True)
-        self.header.parent.chmod(READABLE)
+        self.tool.note(self.folder)
+        self.folder.mkdir(exist_ok=True)
+        self.folder.chmod(READABLE)
         self.header.write_text(self.text)
         self.header.chmod(0o644)
-        descriptor, name = tempfile.mkstemp(dir=self.header.parent, suffix=".tmp")
+        descriptor, name = tempfile.mkstemp(dir=self.folder.parent)
         os.close(descriptor)
         argv = (*self.argv, "-x", "c++-header", str(self.header), "-o", name)
         try:
             if await run_tool(argv, seconds=BUILD_SECONDS) == 0:
                 os.chmod(name, 0o644)
                 os.replace(name, self.built)
+                await asyncio.to_thread(tidy, self.folder.parent)
         except TimeoutError:
             log.warning("The usual headers of C++ could not be prepared in time.")
         finally:

@@ -8,6 +8,7 @@ import json
 import os
 import subprocess
 import sys
+import time
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -26,6 +27,7 @@ from jupyter_codepad.execution.libraries import CompiledLibrary
 from jupyter_codepad.execution.models import Run
 from jupyter_codepad.execution.outputs import OutputCollector
 from jupyter_codepad.execution.preludes import Prelude
+from jupyter_codepad.execution.prepared import Tool, tidy
 from jupyter_codepad.execution.questions import Questions
 from jupyter_codepad.execution.run_document import RunDocument
 from jupyter_codepad.execution.shapes import Message
@@ -221,11 +223,15 @@ async def test_a_library_is_compiled_once_for_all_rooms_and_no_room_can_change_i
     chain = dataclasses.replace(found.toolchain, library=library)
     wanted = CompiledLibrary.of(dataclasses.replace(found, toolchain=chain), folder)
     assert wanted is not None
+    old = folder / ("0" * 16)
+    old.mkdir()
+    Tool(str(Path(sys.executable)), 1, 1).note(old)
     await asyncio.gather(wanted.build(LOG), wanted.build(LOG))
     made = os.stat(wanted.built).st_ctime_ns
     await wanted.build(LOG)
     assert os.stat(wanted.built).st_ctime_ns == made, "once"
-    assert [path.name for path in folder.iterdir()] == [wanted.built.name], "nothing is left over"
+    names = sorted(path.name for path in folder.iterdir())
+    assert names == [wanted.built.name, f"{wanted.built.name}.json"], "nothing else is left"
     before = {path: path.stat().st_mtime_ns for path in wanted.built.rglob("*")}
     code = (
         'package main\n\nimport "fmt"\nimport "os"\n\nfunc main() {\n'
@@ -240,6 +246,35 @@ async def test_a_library_is_compiled_once_for_all_rooms_and_no_room_can_change_i
     ready = dataclasses.replace(library, ready="bin/*")
     chain = dataclasses.replace(found.toolchain, library=ready)
     assert CompiledLibrary.of(dataclasses.replace(found, toolchain=chain), folder) is None
+
+
+def test_what_is_of_no_use_any_more_is_removed_and_nothing_else(tmp_path: Path) -> None:
+    program = tmp_path / "go"
+    program.write_text("version 1")
+    folder, days = tmp_path / "prepared", 24 * 3600.0
+    ages = {"new": 0.0, "used": 20 * days, "unused": 40 * days, "tmp": 0.0, "tmp-left": 2 * days}
+    places = {name: folder / f"{number:016x}" for number, name in enumerate(ages)}
+    places |= {name: folder / name for name in ages if name.startswith("tmp")}
+    places["unknown"] = folder / ("a" * 16)
+    for name, place in places.items():
+        place.mkdir(parents=True)
+        (place / "content").write_text("x")
+        if name in {"new", "used", "unused"}:
+            Tool.of(program).note(place)
+        then = time.time() - ages.get(name, 0.0)
+        os.utime(place, (then, then))
+    (folder / "link").symlink_to(program)
+    then = time.time() - 2 * days
+    os.utime(folder / "link", (then, then), follow_symlinks=False)
+    tidy(folder)
+    kept = {name for name, place in places.items() if place.exists()}
+    assert kept == {"new", "used", "tmp", "unknown"}
+    assert sorted(path.stem for path in folder.glob("*.json")) == ["0" * 16, "0" * 15 + "1"]
+    assert program.read_text() == "version 1" and not (folder / "link").is_symlink()
+    program.write_text("version 1.1")
+    tidy(folder)
+    assert {name for name, place in places.items() if place.exists()} == {"tmp", "unknown"}
+    assert not list(folder.glob("*.json")), "what an older version has made"
 
 
 async def test_compiling_that_takes_a_while_is_told_once() -> None:

@@ -9,18 +9,23 @@ const SHARE = 0.05;
 const IDLE_SHARE = 0.3;
 const IDLE_MS = 1000;
 const LONGEST_PAUSE_MS = 500;
-/** So soon after a letter the next one is expected; it comes later than what is drawn takes. */
-const NEXT_LETTER_MS = 150;
+/** Letters that follow each other so soon are somebody's typing. */
+const RHYTHM_MS = 300;
+/** For so long the next one of them is waited for. */
+const NEXT_LETTER_MS = 60;
 
 let told = false;
 let letterAt = -Infinity;
+let expected = false;
 let painting = false;
 const betweenLetters = new Set<() => void>();
 
 /** A text that is shown here has changed: somebody types, here or elsewhere. */
 export function letterCame(): void {
+  const now = performance.now();
   told = true;
-  letterAt = performance.now();
+  expected = now - letterAt < RHYTHM_MS;
+  letterAt = now;
   if (betweenLetters.size > 0 && !painting) {
     painting = true;
     requestAnimationFrame(() =>
@@ -93,7 +98,7 @@ export class CalmDrawing {
 
   private readonly _soon = (): void => {
     const wait = letterAt + NEXT_LETTER_MS - performance.now();
-    if (wait > 0) {
+    if (expected && wait > 0) {
       betweenLetters.add(this._afterLetter);
       this._timer = setTimeout(this._withFrame, wait);
     } else {

@@ -91,7 +91,7 @@ it('draws after a letter while letters come, and soon when no more come', () => 
   const letters: number[] = [];
   world.pass(2000, () => {
     drawing.ask();
-    if (world.now - (letters.at(-1) ?? -100) >= 100) {
+    if (world.now - (letters.at(-1) ?? -50) >= 50) {
       letters.push(world.now);
       letterCame();
     }
@@ -100,11 +100,25 @@ it('draws after a letter while letters come, and soon when no more come', () => 
   // A letter is painted in the frame after it, 16 ms later; nothing is drawn before that, nor when the next is due.
   expect(world.drawn.filter(at => !letters.some(letter => at - letter >= 16 && at - letter < 30))).toEqual([]);
   const last = letters.at(-1) ?? 0;
-  world.pass(150, () => drawing.ask());
   world.drawn = [];
   world.pass(300, () => drawing.ask());
-  expect(world.drawn.length).toBeGreaterThan(0);
-  expect(world.drawn[0]).toBeGreaterThan(last + 150);
+  expect(world.drawn.length).toBeGreaterThan(1);
+  expect(world.drawn.every(at => at - last < 30 || at - last > 60)).toBe(true);
+});
+
+it('does not wait for a letter after a single change, nor long for one that does not come', () => {
+  const drawing = new CalmDrawing(world.draw);
+  letterCame();
+  world.pass(10);
+  world.pass(1, () => drawing.ask());
+  world.pass(20);
+  expect(world.drawn).toEqual([26]);
+  world.pass(2000);
+  [1, 2, 3].forEach(letterCame);
+  const last = world.now;
+  world.pass(1, () => drawing.ask());
+  world.pass(200);
+  expect(world.drawn.slice(1)).toEqual([last + 60 + 16]);
 });
 
 it('draws more often when nobody has typed for a while', () => {

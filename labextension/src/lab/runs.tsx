@@ -11,6 +11,9 @@ import { runRights } from './rights';
 import { CommandIDs, IRooms } from './tokens';
 import { codepadUrl, labApi, labProvider } from './transport';
 
+/** In pixels; JupyterLab's own style changes there, too. */
+const NARROW = 760;
+
 function RoomOutput(props: { model: RunsModel; rooms: RoomsModel; room: IRoom }): JSX.Element {
   const { model, rooms } = props;
   useSignal(rooms.changed);
@@ -68,7 +71,8 @@ export const runsPlugin: JupyterFrontEndPlugin<void> = {
           model.dispose();
           model.provider.dispose();
         });
-        app.shell.add(widget, 'main', { mode: 'split-right', activate: false });
+        // Beside the pad, or behind it where there is no place for both.
+        app.shell.add(widget, 'main', { mode: window.innerWidth < NARROW ? 'tab-after' : 'split-right', activate: false });
         await tracker.add(widget);
       }
     });

@@ -32,7 +32,7 @@ print(len(word), 'characters')
 """
 CELLS = 100
 LONG = """import time
-for i in range(25):
+for i in range(12):
     print("tick", i, flush=True)
     time.sleep(0.1)
 input("Go on? ")
@@ -150,7 +150,7 @@ async def test_a_run_survives_all_browsers_and_is_there_for_who_comes_late(
     await late.page.get_by_test_id("stdin-send").click()
     await expect(late.page.get_by_test_id("cell")).to_contain_text("at last", timeout=20_000)
     await expect(late.page.get_by_test_id("prompt")).to_have_text("[1]")
-    await expect(late.page.get_by_test_id("cell")).to_contain_text("tick 24")
+    await expect(late.page.get_by_test_id("cell")).to_contain_text("tick 11")
     assert late.problems == []
     await late.context.close()
 
@@ -214,8 +214,8 @@ async def test_all_of_a_hundred_cells_run_though_nobody_looks(
     await ada.context.close()
     late = await join(chromium, server, code, "Late")
     await expect(cells(late.page).last).to_contain_text(f"cell {CELLS}", timeout=30_000)
-    prompts = await late.page.get_by_test_id("prompt").all_inner_texts()
-    assert prompts == [f"[{n + 1}]" for n in range(CELLS)]
+    prompts = [f"[{n + 1}]" for n in range(CELLS)]
+    await expect(late.page.get_by_test_id("prompt")).to_have_text(prompts)
     assert late.problems == []
     await late.context.close()
 

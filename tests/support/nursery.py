@@ -4,10 +4,14 @@ Most of what a server does at its start is to import what others have written, w
 each time. The process of this module has done that once. What it forks for a server gets that
 server's environment, folder, arguments and log, and goes on as ``python -m jupyter_server`` does;
 our own code, and what reads the environment while it is imported, is imported there.
+
+However the tests end, nothing of this is left: the process sees that its orders end, and what it
+has forked ends with it.
 """
 
 from __future__ import annotations
 
+import ctypes
 import gc
 import importlib
 import json
@@ -47,6 +51,7 @@ LIBRARIES = (
     "uvloop",
     "zmq.asyncio",
 )
+PR_SET_PDEATHSIG = 1
 MODULE = "jupyter_server"
 """What ``python -m`` would run: it has a ``main`` in its ``serverapp``."""
 
@@ -133,7 +138,7 @@ class Nursery:
         return Child(int(orders.readline()))
 
     def close(self) -> None:
-        """End the process; servers that are left go on."""
+        """End the process, and the servers that are left."""
         if self._orders is not None and self._process is not None:
             self._orders.close()
             self._process.wait()
@@ -145,6 +150,7 @@ class Nursery:
 
 def next_birth(control: socket.socket) -> dict[str, Any] | None:
     """Fork for each order; returns it in the child, and None when there are no more."""
+    nursery = os.getpid()
     children, waker = socket.socketpair()
     children.setblocking(False)
     waker.setblocking(False)
@@ -165,6 +171,7 @@ def next_birth(control: socket.socket) -> dict[str, Any] | None:
             return None
         pid = os.fork()
         if pid == 0:
+            end_with(nursery)
             signal.set_wakeup_fd(-1)
             signal.signal(signal.SIGCHLD, signal.SIG_DFL)
             for one in (children, waker, orders, control):
@@ -172,6 +179,13 @@ def next_birth(control: socket.socket) -> dict[str, Any] | None:
             order: dict[str, Any] = json.loads(line)
             return order
         control.sendall(f"{pid}\n".encode())
+
+
+def end_with(parent: int) -> None:
+    """Have Linux end this process as soon as its parent is gone (prctl(2))."""
+    ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, int(signal.SIGKILL), 0, 0, 0)
+    if os.getppid() != parent:
+        os._exit(1)
 
 
 def become(order: dict[str, Any]) -> None:

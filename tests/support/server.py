@@ -6,6 +6,7 @@ import asyncio
 import json
 import os
 import re
+import shutil
 import signal
 import socket
 import subprocess
@@ -31,6 +32,9 @@ UNLIMITED = (
     "runs_per_person",
 )
 """Tests make rooms and requests faster than any person; those about limits set their own."""
+SETPRIV = shutil.which("setpriv")
+END_WITH_US = [SETPRIV, "--pdeathsig", "KILL", "--"] if SETPRIV else []
+"""Whatever ends the tests ends their servers."""
 PLAIN = [sys.executable, "-m", "jupyter_server"]
 EXTENSIONS = ("jupyter_codepad", "jupyter_server_ydoc", "jupyter_server_fileid", "jupyterlab")
 
@@ -238,7 +242,7 @@ class JupyterServer:
             )
         with self.log_path.open("ab") as log:
             return subprocess.Popen(
-                command,
+                [*END_WITH_US, *command],
                 env=self.environment,
                 stdout=log,
                 stderr=log,

@@ -16,6 +16,7 @@ import pytest
 from jupyter_codepad.execution import pool as pool_module
 from jupyter_codepad.execution.kernels import KernelDied
 from jupyter_codepad.execution.pool import KernelPool
+from jupyter_codepad.execution.priority import NICENESS
 from jupyter_codepad.execution.processes import children
 from jupyter_codepad.execution.tasks import Tasks
 from tests.execution.test_runs import desk, text_of
@@ -197,7 +198,7 @@ async def test_a_second_room_has_its_kernel_at_once_and_a_folder_of_its_own(tmp_
             before = kernels()
             two = await desk(server)
             run = await two.run("import os\nprint(os.listdir(), 'mine' in globals(), os.nice(0))")
-            assert text_of(run) == "['main.py'] False 5\n"
+            assert text_of(run) == f"['main.py'] False {NICENESS}\n"
             assert two.screen.kernel["status"] == "idle"
             await warm_kernels(server, 1)
             assert len(kernels()) == 3

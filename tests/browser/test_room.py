@@ -505,9 +505,14 @@ async def test_the_pages_are_accessible(
     )
     await window.page.get_by_test_id("toggle-people").click()
     assert await violations(window.page) == []
+    await window.page.set_viewport_size({"width": 768, "height": 640})
+    for part in (".cp-code", ".cp-output", ".cp-side"):
+        box = await window.page.locator(part).bounding_box()
+        assert box is not None and box["width"] >= 200, part
     await window.page.set_viewport_size({"width": 360, "height": 640})
     for tab in ("output", "people", "code"):
         await window.page.get_by_test_id(f"tab-{tab}").click()
+        await expect(window.page.locator(".cp-side")).to_be_visible(visible=tab == "people")
         assert await violations(window.page) == []
         width = await window.page.evaluate("document.documentElement.scrollWidth")
         assert width <= 360, tab

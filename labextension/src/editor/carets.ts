@@ -225,5 +225,7 @@ const caretTheme = EditorView.baseTheme({
     borderRadius: '50%',
     backgroundColor: 'var(--cp-caret-color)'
   },
-  '.cm-line:first-child .cp-caret-label': { top: '1.25em' }
+  '.cm-line:first-child .cp-caret-label': { top: '1.25em' },
+  // In an editor of one line there is no place above nor below.
+  '.cm-line:only-child .cp-caret-label': { top: '0', left: '3px', borderRadius: '2px' }
 });

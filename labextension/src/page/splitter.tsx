@@ -15,7 +15,7 @@ function kept(): number {
 export function Splitter(): JSX.Element {
   const [percent, setPercent] = useState(kept);
   useEffect(() => {
-    document.documentElement.style.setProperty('--cp-split', `${percent}%`);
+    document.documentElement.style.setProperty('--cp-split', String(percent / 100));
     try {
       localStorage.setItem(KEY, String(percent));
     } catch {
@@ -43,10 +43,9 @@ export function Splitter(): JSX.Element {
       onPointerDown={event => event.currentTarget.setPointerCapture(event.pointerId)}
       onPointerMove={event => {
         if (event.buttons & 1) {
-          const box = event.currentTarget.parentElement?.getBoundingClientRect();
-          if (box) {
-            move(((event.clientX - box.left) / box.width) * 100);
-          }
+          const left = event.currentTarget.previousElementSibling?.getBoundingClientRect().left ?? 0;
+          const right = event.currentTarget.nextElementSibling?.getBoundingClientRect().right ?? 0;
+          move(((event.clientX - left) / (right - left)) * 100);
         }
       }}
     />

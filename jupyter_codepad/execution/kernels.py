@@ -7,6 +7,7 @@ and its sockets lie is the business of a ``KernelProcess``.
 from __future__ import annotations
 
 import asyncio
+import json
 import logging
 import secrets
 import time
@@ -18,6 +19,7 @@ import zmq
 import zmq.asyncio
 from jupyter_client.asynchronous.client import AsyncKernelClient
 from jupyter_client.channels import AsyncZMQSocketChannel
+from jupyter_client.session import DELIM
 
 from .pace import LoopShare
 from .processes import KernelEnded, KernelProcess, PlainProcess
@@ -36,12 +38,16 @@ INPUT_MESSAGE_LIMIT_BYTES = 64 * 1024
 INPUT_PAUSE_SECONDS = 0.01
 """So long lies at least between two questions of a program."""
 FLOOD_PAUSE_SECONDS = 0.05
+UNWANTED = frozenset({"stream", "display_data", "execute_result", "update_display_data"})
+"""What nobody wants more of is not looked into."""
 NOT_BEGUN_SECONDS = 0.5
 """How long an interrupt waits for the code to begin: before, a kernel does not hear it."""
 LOST_GRACE_SECONDS = 0.3
 """A kernel that has ended is no loss of output: that is said otherwise."""
 REPLY_GRACE_SECONDS = 1.0
 """How long nothing more of its output may come after a kernel has said that it is done."""
+ENOUGH_GRACE_SECONDS = 0.2
+"""The same where nobody wants it."""
 REPLY_LIMIT_SECONDS = 10.0
 """How long output may come then."""
 LAST_WORDS_SECONDS = 0.1
@@ -82,7 +88,7 @@ class RoomKernel:
         self._heard = 0
         self._begun = self._interrupt_due = False
         self.busy = False
-        self._slowly = self._failed = False
+        self._enough = self._slowly = self._failed = False
         self.death_words = ""
 
     @property
@@ -225,7 +231,7 @@ class RoomKernel:
                 heard.lost()
             return dict(content)
         finally:
-            self.busy = self._slowly = self._begun = self._interrupt_due = False
+            self.busy = self._enough = self._slowly = self._begun = self._interrupt_due = False
             self._asked, self._talk, self._order = "", None, None
             order.close()
             del self._listeners[asked], self._replies[asked]
@@ -235,8 +241,9 @@ class RoomKernel:
         deadline = time.monotonic() + REPLY_LIMIT_SECONDS
         while not idle.is_set():
             before = self._heard
+            grace = ENOUGH_GRACE_SECONDS if self._enough else REPLY_GRACE_SECONDS
             with suppress(TimeoutError):
-                await asyncio.wait_for(idle.wait(), REPLY_GRACE_SECONDS)
+                await asyncio.wait_for(idle.wait(), grace)
             if self._heard == before or time.monotonic() > deadline:
                 break
         return idle.is_set()
@@ -257,7 +264,11 @@ class RoomKernel:
         return str(message["header"]["msg_id"])
 
     def want_less(self) -> None:
-        """Nobody wants more output of this run: it is read slowly as long as it goes on."""
+        """Nobody wants more output of this run: it is read slowly as long as it goes on.
+
+        What has gathered in the kernel by its end is read in no time: nothing is done with it.
+        """
+        self._enough = True
         reply = self._replies.get(self._asked)
         self._slowly = reply is not None and not reply.done()
 
@@ -271,6 +282,7 @@ class RoomKernel:
 
         Code that has been sent and has not begun yet is interrupted when it begins.
         """
+        self._slowly = False
         if not self.busy or self._begun:
             self._process.interrupt()
         elif not self._interrupt_due:
@@ -307,7 +319,8 @@ class RoomKernel:
             if isinstance(channel, AsyncZMQSocketChannel):
                 parts = await channel.socket.recv_multipart()
                 started = time.perf_counter()
-                message = self._parsed(channel, parts)
+                unwanted = self._enough and channel is self._iopub and self._is_unwanted(parts)
+                message = None if unwanted else self._parsed(channel, parts)
             else:
                 message = await channel.get_msg(timeout=None)
                 started = time.perf_counter()
@@ -323,6 +336,17 @@ class RoomKernel:
                 rest = max(rest, INPUT_PAUSE_SECONDS)
             if rest:
                 await asyncio.sleep(rest)
+
+    def _is_unwanted(self, parts: list[bytes]) -> bool:
+        """Whether a message is one more of what there is enough of."""
+        try:
+            kind = json.loads(parts[parts.index(DELIM) + 2])["msg_type"]
+        except (ValueError, LookupError, TypeError):
+            return False
+        if kind == "stream" and self._order is not None:
+            self._order.output_came()
+        self._heard += kind in UNWANTED
+        return kind in UNWANTED
 
     def _handle(self, handle: Listener, message: Message) -> None:
         """One message that cannot be dealt with does not keep the next from being heard."""

@@ -10,7 +10,7 @@ import pytest
 
 from jupyter_codepad.execution.shapes import Message
 from jupyter_codepad.execution.talk import QuestionOrder
-from tests.execution.test_languages import kernel_of
+from tests.execution.test_languages import Console, kernel_of, run
 from tests.support.sync_client import until
 
 ASKS = """
@@ -104,3 +104,25 @@ async def test_a_message_that_nobody_can_deal_with_is_the_only_one_lost(
     assert "".join(heard) == "one\ntwo\nthree\n"
     said = [record for record in caplog.records if "was not understood" in record.message]
     assert len(heard) > len(said) == 1, "once, not for every message"
+
+
+class Satisfied(Console):
+    """Somebody who wants no more than the first piece."""
+
+    def hear(self, message: Message) -> None:
+        super().hear(message)
+        if self.shown:
+            self.kernel.want_less()
+
+
+async def test_what_nobody_wants_more_of_is_not_looked_into_and_the_rest_is_heard() -> None:
+    code = (
+        "echo first; sleep 0.2; for i in $(seq 2000); do echo $i; done\n"
+        "sleep 0.2; read -r name; echo $name >&2; exit 3\n"
+    )
+    async with kernel_of("bash") as kernel:
+        console = Satisfied(kernel, ["Ada"])
+        await kernel.execute(code, console)
+        assert console.text() == "first\n" and console.error == "exit status 3"
+        assert len(console.questions) == 1
+        assert (await run(kernel, "echo next\n")).text() == "next\n"

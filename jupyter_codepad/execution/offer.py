@@ -29,6 +29,8 @@ from .toolchain.recipe import Recipe
 
 VERSIONS_SECONDS = 60.0
 ONE_SECONDS = 15
+TOOK_TOO_LONG = "124"
+"""What ``timeout`` says then: the machine is busy, which is no reason to miss a language."""
 VERSION = re.compile(r"\d+(?:\.\d+)+")
 
 
@@ -241,7 +243,7 @@ class LanguageOffer:
             version = VERSION.search(words)
             if status == "0" and version is not None:
                 self._versions[name] = version[0]
-            elif name in self._table and status.isdigit():
+            elif name in self._table and status.isdigit() and status != TOOK_TOO_LONG:
                 title = self._table[name].name
                 self._missing[name] = f"{title} is installed, but does not start here: {words}"
 

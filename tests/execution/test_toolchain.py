@@ -25,11 +25,13 @@ from jupyter_codepad.execution.language_table import Library
 from jupyter_codepad.execution.languages import LANGUAGES, installed
 from jupyter_codepad.execution.libraries import CompiledLibrary
 from jupyter_codepad.execution.models import Run
+from jupyter_codepad.execution.offer import LanguageOffer
 from jupyter_codepad.execution.outputs import OutputCollector
 from jupyter_codepad.execution.preludes import Prelude
 from jupyter_codepad.execution.prepared import Tool, tidy
 from jupyter_codepad.execution.questions import Questions
 from jupyter_codepad.execution.run_document import RunDocument
+from jupyter_codepad.execution.sandbox import Sandbox
 from jupyter_codepad.execution.shapes import Message
 from jupyter_codepad.execution.toolchain.building import NotBuilt, entry_class, program_files
 from jupyter_codepad.execution.toolchain.recipe import Recipe
@@ -304,6 +306,21 @@ async def test_compiling_that_takes_a_while_is_told_once() -> None:
         talk.hear({"msg_type": COMPILING, "content": {"compiling": number % 2 == 1}})
     assert shown["compiling"] == 0
     assert len(changes) == 2, "code could send them without end"
+
+
+async def test_a_busy_machine_is_no_reason_to_miss_a_language() -> None:
+    offer = LanguageOffer(
+        sandbox=Sandbox(log=LOG), allowed=lambda: False, kernelspecs=(), prepared=None, log=LOG
+    )
+    offer.start()
+    try:
+        offer._note_versions("c\t0\tgcc 12.2.0\nbash\t124\t\nsql\t1\tno such thing\n")
+        by_id = {one.language.id: one for one in await offer.standings()}
+        assert by_id["c"].version == "12.2.0" and by_id["c"].missing is None
+        assert by_id["bash"].version is None and by_id["bash"].missing is None
+        assert "no such thing" in str(by_id["sql"].missing)
+    finally:
+        await offer.stop()
 
 
 def test_the_doctor_says_what_can_be_run() -> None:

@@ -12,6 +12,7 @@ from playwright.async_api import Browser, expect
 from tests.browser.test_room import join
 from tests.support.lab import LabProfile, cell, panel, prompt, run
 from tests.support.server import JupyterServer
+from tests.support.sync_client import until
 
 pytestmark = pytest.mark.browser
 
@@ -169,3 +170,26 @@ async def test_a_notebook_is_shared_from_the_file_browser_and_stays_the_host_s(
     running = await kernels(server)
     assert len(running) == 2 and {one.get("path", path) for one in running} == {path}
     await server.host.http.delete(f"{server.url}api/kernels/{running[0]['id']}")
+
+
+async def test_of_a_long_output_the_end_is_shown_and_all_is_kept(
+    server: JupyterServer, lab: LabProfile
+) -> None:
+    path = write_notebook(server, "long.ipynb", "for i in range(60_000): print('line', i)", PRINTS)
+    room = await server.room(source_path=path)
+    page = (await lab.open(room["pad_path"])).page
+    await expect(panel(page).locator(".jp-KernelName")).to_contain_text("Room kernel")
+    await run(page, 0)
+    shown = cell(page, 0).locator(".jp-OutputArea")
+    await expect(shown).to_contain_text("line 59999", timeout=30_000)
+    whole = "".join(f"line {i}\n" for i in range(60_000))
+    rest = re.compile(rf"^… {len(whole) - 200_000:,}".rsplit(",", 1)[0])
+    await expect(shown).to_contain_text(rest)
+    kept = await server.host.document(room_id=room["id"]).connect()
+    output = kept.cells()[0]["outputs"][0]
+    assert "".join(output.to_py()["text"]) == whole
+    await page.get_by_role("menuitem", name="Edit", exact=True).click()
+    await page.get_by_role("menuitem", name="Clear Cell Output", exact=True).click()
+    await until(lambda: len(kept.cells()[0]["outputs"]) == 0, "everybody's output to be cleared")
+    await expect(shown.locator(".jp-OutputArea-child")).to_have_count(0)
+    await kept.disconnect()

@@ -98,7 +98,7 @@ async function runInRoom(room: NotebookRuns, options: Options): Promise<boolean>
 }
 
 function kernelError(model: ICodeCellModel, status: string): KernelError {
-  const found = model.outputs.toJSON().find(output => output.output_type === 'error');
+  const found = model.sharedModel.getOutputs().find(output => output.output_type === 'error');
   const { ename, evalue, traceback } = found ?? { ename: 'Stopped', evalue: status, traceback: [] };
   return new KernelError({ status: 'error', ename, evalue, traceback } as ConstructorParameters<typeof KernelError>[0]);
 }

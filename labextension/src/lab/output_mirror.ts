@@ -1,17 +1,30 @@
 /**
- * Keeps what JupyterLab shows of a room's cells equal to their shared outputs.
+ * Keeps what JupyterLab shows of a room's cells equal to their shared outputs, calmly.
  *
  * JupyterLab takes every change by others for one at the end: a display that is updated in its place
  * would go to the bottom, text that a progress bar overwrites would pile up, and of two streams that
- * change at once one would be missed. What differs afterwards is put right here, in this browser only.
+ * change at once one would be missed. And it draws all of a text for each piece that comes, so that
+ * a program that floods would keep everybody from typing. Here outputs are put right in this browser
+ * only, as often as there is time for it, and of a long text the end is shown.
  */
 import type { CodeCellModel, ICellModel } from '@jupyterlab/cells';
 import type { INotebookModel } from '@jupyterlab/notebook';
 import { JSONExt, type PartialJSONObject } from '@lumino/coreutils';
 import type { Slot } from '@lumino/signaling';
+import { CalmDrawing } from '../calm';
 import { overwritten } from '../execution/overwrite';
+import { SHOWN_CHARACTERS } from '../execution/terminal';
 
 type IOutput = ReturnType<CodeCellModel['outputs']['toJSON']>[number];
+type Shown = CodeCellModel['outputs'];
+type ShownChange = Parameters<Parameters<Shown['changed']['connect']>[0]>[1];
+type SharedCell = CodeCellModel['sharedModel'];
+type Change = Parameters<Parameters<SharedCell['changed']['connect']>[0]>[1];
+
+/** So much of the end of a text is shown while more comes: JupyterLab draws it anew each time. */
+const MOVING_CHARACTERS = 20_000;
+/** After so long without a change the rest is shown too. */
+const STILL_MS = 1000;
 
 export function mirrorOutputs(notebook: INotebookModel): void {
   const watched = new WeakSet<ICellModel>();
@@ -19,7 +32,7 @@ export function mirrorOutputs(notebook: INotebookModel): void {
     for (const cell of notebook.cells) {
       if (cell.type === 'code' && !watched.has(cell)) {
         watched.add(cell);
-        mirror(cell as CodeCellModel);
+        new Mirror(cell as CodeCellModel);
       }
     }
   };
@@ -27,57 +40,92 @@ export function mirrorOutputs(notebook: INotebookModel): void {
   watch();
 }
 
-function mirror(cell: CodeCellModel): void {
-  let asked = false;
-  const look = (): void => {
-    asked = false;
-    if (!cell.isDisposed) {
-      putRight(cell);
+class Mirror {
+  private readonly _drawing = new CalmDrawing(() => this._draw());
+  /** JupyterLab's own ways from and to the shared outputs. */
+  private readonly _read: Slot<SharedCell, Change>;
+  private readonly _write: Slot<Shown, ShownChange>;
+  private _changedAt = -Infinity;
+  private _still: ReturnType<typeof setTimeout> | undefined;
+  private _ours = false;
+
+  constructor(private readonly _cell: CodeCellModel) {
+    this._read = Reflect.get(_cell, '_onSharedModelChanged') as Slot<SharedCell, Change>;
+    this._write = Reflect.get(_cell, 'onOutputsChange') as Slot<Shown, ShownChange>;
+    _cell.sharedModel.changed.disconnect(this._read, _cell);
+    _cell.sharedModel.changed.connect(this._onShared, this);
+    _cell.outputs.changed.disconnect(this._write, _cell);
+    _cell.outputs.changed.connect(this._onShown, this);
+    this._drawing.ask();
+  }
+
+  private _onShared(shared: SharedCell, change: Change): void {
+    const { outputsChange, streamOutputChange, ...rest } = change;
+    this._read.call(this._cell, shared, rest);
+    if (outputsChange || streamOutputChange) {
+      this._changedAt = performance.now();
+      this._drawing.ask();
     }
-  };
-  const soon = (): void => {
-    if (!asked) {
-      asked = true;
-      queueMicrotask(look);
+  }
+
+  /** What is shown is not all there is: of it only that a person has cleared it goes to the others. */
+  private _onShown(shown: Shown, change: ShownChange): void {
+    if (change.type === 'clear' && !this._ours) {
+      this._write.call(this._cell, shown, change);
     }
-  };
-  cell.sharedModel.changed.connect((_, change) => {
-    // Streams and displays; not what this person types.
-    if (!change.sourceChange) {
-      soon();
+  }
+
+  private _draw(): void {
+    if (this._cell.isDisposed) {
+      clearTimeout(this._still);
+      return;
+    }
+    const moves = performance.now() - this._changedAt < STILL_MS;
+    this._ours = true;
+    try {
+      const left = putRight(this._cell, moves ? MOVING_CHARACTERS : SHOWN_CHARACTERS);
+      clearTimeout(this._still);
+      if (moves && left) {
+        this._still = setTimeout(() => this._drawing.ask(), STILL_MS);
+      }
+    } finally {
+      this._ours = false;
+    }
+  }
+}
+
+/** Show the shared outputs, of each text so many characters; whether there are longer ones. */
+function putRight(cell: CodeCellModel, characters: number): boolean {
+  const { outputs } = cell;
+  const shared = cell.sharedModel.getOutputs();
+  const wanted = shared.map(output => shown(output, characters));
+  const there = outputs.toJSON();
+  for (let i = outputs.length - 1; i >= wanted.length; i--) {
+    outputs.remove(i);
+  }
+  wanted.forEach((output, i) => {
+    if (i >= outputs.length) {
+      outputs.add(output);
+    } else if (!isSame(output, there[i])) {
+      outputs.set(i, output);
     }
   });
-  soon();
+  return shared.some(output => output.output_type === 'stream' && textOf(output['text']).length > characters);
 }
 
-function putRight(cell: CodeCellModel): void {
-  const { outputs } = cell;
-  const wanted = cell.sharedModel.getOutputs().map(shown);
-  const there = outputs.toJSON();
-  if (wanted.length === there.length && wanted.every((output, i) => isSame(output, there[i]))) {
-    return;
-  }
-  // What this browser does to its outputs would be written into the shared ones.
-  const write = Reflect.get(cell, 'onOutputsChange') as Slot<typeof outputs, unknown>;
-  outputs.changed.disconnect(write, cell);
-  try {
-    for (let i = outputs.length - 1; i >= wanted.length; i--) {
-      outputs.remove(i);
-    }
-    wanted.forEach((output, i) => {
-      if (i >= outputs.length) {
-        outputs.add(output);
-      } else if (!isSame(output, there[i])) {
-        outputs.set(i, output);
-      }
-    });
-  } finally {
-    outputs.changed.connect(write, cell);
-  }
+function shown(output: IOutput, characters: number): IOutput {
+  return output.output_type === 'stream' ? { ...output, text: endOf(overwritten(textOf(output['text'])), characters) } : output;
 }
 
-function shown(output: IOutput): IOutput {
-  return output.output_type === 'stream' ? { ...output, text: overwritten(textOf(output['text'])) } : output;
+/** The end of a text, from the beginning of a line if one is near; and how much is before it. */
+function endOf(text: string, characters: number): string {
+  if (text.length <= characters) {
+    return text;
+  }
+  const at = text.length - characters;
+  const line = text.indexOf('\n', at) + 1;
+  const from = line > 0 && line - at < 1000 ? line : at;
+  return `… ${from.toLocaleString()} earlier characters are not shown\n${text.slice(from)}`;
 }
 
 function textOf(text: unknown): string {

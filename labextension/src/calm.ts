@@ -110,8 +110,8 @@ export class CalmDrawing {
     this._cancel();
     this._frame = requestAnimationFrame(() => {
       const began = performance.now();
-      this._now();
       painted(() => this._rest(performance.now() - began));
+      this._now();
     });
   };
 
@@ -121,12 +121,13 @@ export class CalmDrawing {
     }
     this._cancel();
     const began = performance.now();
-    this._now();
-    const took = performance.now() - began;
+    let took = 0;
     this._frame = requestAnimationFrame(() => {
       const framed = performance.now();
       painted(() => this._rest(took + performance.now() - framed));
     });
+    this._now();
+    took = performance.now() - began;
   };
 
   private _now(): void {

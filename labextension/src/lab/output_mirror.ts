@@ -60,9 +60,9 @@ class Mirror {
   }
 
   private _onShared(shared: SharedCell, change: Change): void {
-    const { outputsChange, streamOutputChange, ...rest } = change;
-    this._read.call(this._cell, shared, rest);
-    if (outputsChange || streamOutputChange) {
+    this._read.call(this._cell, shared, { ...change, outputsChange: undefined, streamOutputChange: undefined });
+    // Displays that are updated in their place are in none of them; what this person types is.
+    if (!change.sourceChange) {
       this._changedAt = performance.now();
       this._drawing.ask();
     }
@@ -100,8 +100,8 @@ function putRight(cell: CodeCellModel, characters: number): boolean {
   const shared = cell.sharedModel.getOutputs();
   const wanted = shared.map(output => shown(output, characters));
   const there = outputs.toJSON();
-  for (let i = outputs.length - 1; i >= wanted.length; i--) {
-    outputs.remove(i);
+  if (!there.every((output, i) => isOneKind(output, wanted[i]))) {
+    outputs.clear(); // or it would take a text for the end of one that is there no more
   }
   wanted.forEach((output, i) => {
     if (i >= outputs.length) {
@@ -130,6 +130,10 @@ function endOf(text: string, characters: number): string {
 
 function textOf(text: unknown): string {
   return Array.isArray(text) ? text.join('') : String(text ?? '');
+}
+
+function isOneKind(one: IOutput, other: IOutput | undefined): boolean {
+  return one.output_type === other?.output_type && one['name'] === other['name'];
 }
 
 function isSame(one: IOutput, other: IOutput | undefined): boolean {

@@ -11,7 +11,7 @@ import type { CodeCellModel, ICellModel } from '@jupyterlab/cells';
 import type { INotebookModel } from '@jupyterlab/notebook';
 import { JSONExt, type PartialJSONObject } from '@lumino/coreutils';
 import type { Slot } from '@lumino/signaling';
-import { CalmDrawing } from '../calm';
+import { CalmDrawing, letterCame } from '../calm';
 import { overwritten } from '../execution/overwrite';
 import { SHOWN_CHARACTERS } from '../execution/terminal';
 
@@ -61,8 +61,10 @@ class Mirror {
 
   private _onShared(shared: SharedCell, change: Change): void {
     this._read.call(this._cell, shared, { ...change, outputsChange: undefined, streamOutputChange: undefined });
-    // Displays that are updated in their place are in none of them; what this person types is.
-    if (!change.sourceChange) {
+    if (change.sourceChange) {
+      letterCame();
+    } else {
+      // Not only for changes of outputs: displays that are updated in their place are none.
       this._changedAt = performance.now();
       this._drawing.ask();
     }

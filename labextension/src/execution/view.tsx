@@ -174,9 +174,10 @@ const RunEntryView = memo(function RunEntryView(props: IRunPartProps): JSX.Eleme
   );
 });
 
-export function KernelLine(props: { model: RunsModel }): JSX.Element {
+export function KernelLine(props: { model: RunsModel; rights: IRunRights }): JSX.Element {
   useSignal(props.model.changed);
-  const { status, message } = props.model.kernel;
+  const { status: stands, message } = props.model.kernel;
+  const status = stands === 'off' && props.rights.unavailable !== null ? 'unavailable' : stands;
   return (
     <footer className="cp-kernel" data-testid="kernel" data-status={status}>
       <span className={`cp-dot cp-kernel-${status}`} aria-hidden="true" />
@@ -247,7 +248,7 @@ export function RunsView(props: { model: RunsModel; rights: IRunRights; notebook
           <RunEntryView key={run.id} model={model} run={run} rights={rights} typedAt={typedAt} />
         ))}
       </div>
-      <KernelLine model={model} />
+      <KernelLine model={model} rights={rights} />
       <RunNews model={model} />
       <AskedNews model={model} />
     </section>

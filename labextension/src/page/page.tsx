@@ -152,7 +152,7 @@ export function Page(props: { model: PageModel }): JSX.Element {
                 onRefused={words => model.tell(words)}
                 onReady={markEditable}
               />
-              <KernelLine model={model.runs} />
+              <KernelLine model={model.runs} rights={rights} />
             </Suspense>
           ) : (
             <TextEditor

@@ -194,3 +194,12 @@ it('the end of a run is read aloud, each time, and not of what was over before',
   expect(second).not.toBe(first);
   expect(end('run4', 'error')?.textContent).toBe('Run by Bob: error. out of memory');
 });
+
+it('says of the kernel that it is off where no code is run', () => {
+  const line = (unavailable: string | null): string => {
+    act(() => root.render(<RunsView model={model} rights={{ ...RIGHTS, unavailable }} />));
+    return box.querySelector('[data-testid=kernel]')?.textContent ?? '';
+  };
+  expect(line(null)).toBe('Kernel: Not started');
+  expect(line('Running code is switched off on this server.')).toBe('Kernel: Off');
+});

@@ -264,11 +264,13 @@ class BubblewrapProcess(LocalProcess):
         self._kill_first()  # bubblewrap's own process may have been killed alone
         if self._first >= 0:
             gone, loop = asyncio.Event(), asyncio.get_running_loop()
-            loop.add_reader(self._first, gone.set)
+            own = os.dup(self._first)  # a loop has one reader for each, and others may wait too
+            loop.add_reader(own, gone.set)
             try:
                 await gone.wait()
             finally:
-                loop.remove_reader(self._first)
+                loop.remove_reader(own)
+                os.close(own)
         return words
 
     def interrupt(self) -> None:

@@ -342,6 +342,19 @@ def test_a_kernel_that_cannot_start_leaves_nothing(box: Box) -> None:
     assert not list(Path(tempfile.gettempdir()).glob(f"codepad-box-*/run/{mark}.txt"))
 
 
+def test_everybody_who_waits_for_the_end_hears_of_it(box: Box) -> None:
+    async def ends() -> list[str]:
+        process = box.sandbox.process()
+        await process.start(KernelStart(("false",)), "key")
+        try:
+            return await asyncio.gather(*(process.wait() for _ in range(3)))
+        finally:
+            await process.close()
+
+    first, *rest = box.wait(ends())
+    assert "has ended" in first and rest == [first, first]
+
+
 def test_two_rooms_do_not_see_each_other(box: Box, own_box: Box) -> None:
     mark = "for place in (os.environ['TMPDIR'], os.environ['CODEPAD_ROOM'], '/dev/shm'):\n    try: "
     box.run(f"import os\n{mark}open(place + '/mark', 'w').write('one')\n    except OSError: pass")

@@ -39,6 +39,11 @@ export function letterCame(): void {
   }
 }
 
+/** Whether somebody is typing, as far as it is told. */
+export function somebodyTypes(): boolean {
+  return performance.now() - letterAt <= IDLE_MS;
+}
+
 /** Act once what was changed in this frame is laid out and painted: before the next task. */
 function painted(act: () => void): void {
   const channel = new MessageChannel();
@@ -138,9 +143,8 @@ export class CalmDrawing {
 
   private _rest(took: number): void {
     this._painting = false;
-    const now = performance.now();
-    const share = told && now - letterAt > IDLE_MS ? IDLE_SHARE : SHARE;
-    this._notBefore = now + Math.min(LONGEST_PAUSE_MS, took / share);
+    const share = told && !somebodyTypes() ? IDLE_SHARE : SHARE;
+    this._notBefore = performance.now() + Math.min(LONGEST_PAUSE_MS, took / share);
     if (this._asked && !this._disposed) {
       this._later();
     }

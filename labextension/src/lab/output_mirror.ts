@@ -11,7 +11,7 @@ import type { CodeCellModel, ICellModel } from '@jupyterlab/cells';
 import type { INotebookModel } from '@jupyterlab/notebook';
 import { JSONExt, type PartialJSONObject } from '@lumino/coreutils';
 import type { Slot } from '@lumino/signaling';
-import { CalmDrawing, letterCame } from '../calm';
+import { CalmDrawing, letterCame, somebodyTypes } from '../calm';
 import { overwritten } from '../execution/overwrite';
 import { SHOWN_CHARACTERS } from '../execution/terminal';
 
@@ -21,9 +21,9 @@ type ShownChange = Parameters<Parameters<Shown['changed']['connect']>[0]>[1];
 type SharedCell = CodeCellModel['sharedModel'];
 type Change = Parameters<Parameters<SharedCell['changed']['connect']>[0]>[1];
 
-/** So much of the end of a text is shown while more comes: JupyterLab draws it anew each time. */
+/** So much of the end of a text is shown while more comes or somebody types: JupyterLab draws it anew each time. */
 const MOVING_CHARACTERS = 20_000;
-/** After so long without a change the rest is shown too. */
+/** After so long without either the rest is shown too. */
 const STILL_MS = 1000;
 
 export function mirrorOutputs(notebook: INotebookModel): void {
@@ -82,7 +82,7 @@ class Mirror {
       clearTimeout(this._still);
       return;
     }
-    const moves = performance.now() - this._changedAt < STILL_MS;
+    const moves = performance.now() - this._changedAt < STILL_MS || somebodyTypes();
     this._ours = true;
     try {
       const left = putRight(this._cell, moves ? MOVING_CHARACTERS : SHOWN_CHARACTERS);

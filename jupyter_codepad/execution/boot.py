@@ -14,6 +14,7 @@ import importlib.util
 import io
 import linecache
 import os
+import re
 import sys
 import tempfile
 import time
@@ -39,6 +40,10 @@ UNFLUSHED_SECONDS = 0.03
 """So long what is printed and not flushed waits; it is ipykernel that flushes then."""
 MESSAGES_PER_SECOND, MESSAGES_AT_ONCE = 500, 200
 """More than this is not sent to who reads: the program waits."""
+MOVING_CHARACTERS = 2048
+"""So much text that moves the cursor counts for a message: to follow it takes who reads long, and
+what is not read yet would fill the memory of this process."""
+MOVES = re.compile(r"\x1b\[[0-9;?]*[A-LSTf]|\x08")
 MESSAGE_LIMIT_BYTES = 3 * 1024 * 1024
 QUESTION_LIMIT_BYTES = 32 * 1024
 """The server reads no message that is larger than 4 MiB, and none of 64 KiB that asks for input."""
@@ -52,11 +57,12 @@ class Valve:
         self._credit: float = MESSAGES_AT_ONCE
         self._at = time.monotonic()
 
-    def wait(self) -> None:
-        """Wait until one more may be sent."""
+    def wait(self, moving: int = 0) -> None:
+        """Wait until one more may be sent; ``moving``: characters in it that move the cursor."""
         now = time.monotonic()
         earned = (now - self._at) * MESSAGES_PER_SECOND
-        self._credit, self._at = min(MESSAGES_AT_ONCE, self._credit + earned) - 1, now
+        cost = 1 + moving / MOVING_CHARACTERS
+        self._credit, self._at = min(MESSAGES_AT_ONCE, self._credit + earned) - cost, now
         if self._credit < 0:
             time.sleep(-self._credit / MESSAGES_PER_SECOND)
 
@@ -68,7 +74,7 @@ class RoomOutStream(OutStream):
     valve = Valve()
     waiting: "dict[RoomOutStream, None]" = {}  # noqa: RUF012 - of both streams
     """Those with something that the program has flushed and that is not sent yet, in order."""
-    _unsent = 0
+    _unsent = _moving = 0
     _unflushed = False
     _flushed_at = 0.0
 
@@ -82,6 +88,8 @@ class RoomOutStream(OutStream):
             written += super().write(piece) or 0
             self._unflushed = True
             self._unsent += len(piece)
+            if MOVES.search(piece):
+                self._moving += len(piece)
             if self._unsent >= PIECE:
                 self.flush_now()
         return written
@@ -103,7 +111,8 @@ class RoomOutStream(OutStream):
 
     def flush_now(self) -> None:
         """Send what was printed, and wait until it is on its way."""
-        self.valve.wait()
+        moving, self._moving = self._moving, 0
+        self.valve.wait(moving)
         parent: Any = super()
         parent.flush()
 

@@ -97,6 +97,11 @@ class RoomKernel:
         return self._started and not self._ended.is_set()
 
     @property
+    def heard(self) -> int:
+        """How many messages of output it has sent."""
+        return self._heard
+
+    @property
     def room_path(self) -> Path | None:
         """Where the server finds the folder in which code runs: see ``KernelProcess.room_path``."""
         return self._process.room_path

@@ -151,7 +151,7 @@ class OutputCollector:
         self._flush_at = 0.0
         self._pace = Pace()
         self._worked_at = 0.0
-        self._shown_bytes = 0
+        self._shown_bytes = self._replaced = 0
         self._draining = False
         """Whether there are more outputs to write than one step had time for."""
 
@@ -246,6 +246,15 @@ class OutputCollector:
         self._pace.hurry()
         self._schedule()
 
+    @property
+    def waiting(self) -> int:
+        """Characters that have come and are not written."""
+        return self._amounts.waiting
+
+    def cut(self) -> None:
+        """Take no more output, as if there were too much already."""
+        self._truncate()
+
     async def ready(self) -> None:
         """Wait until more can be taken."""
         while self._amounts.waiting > WAITING_CHARACTERS:  # noqa: ASYNC110 - it is written soon
@@ -297,7 +306,7 @@ class OutputCollector:
                 if self.first_output_at is None:
                     self.first_output_at = time.monotonic()
                 if not self._draining:
-                    self._pace.shown(now, rewritten)
+                    self._pace.shown(now, rewritten, self._replaced)
                 self._draining = bool(self._queue) and not rewritten and not self._goes_on()
         self._worked_at = now
 
@@ -318,7 +327,9 @@ class OutputCollector:
             self._queue.popleft()
             self._amounts.waiting -= first.size
             first.do()
-            rewritten += first.size if first.display_id else 0
+            if first.display_id:
+                rewritten += first.size
+                self._replaced += 1
         return rewritten
 
     def _take_text(self, text: _Text) -> None:
@@ -364,6 +375,7 @@ class OutputCollector:
         return True
 
     def _clear(self) -> None:
+        self._replaced += 1
         self._amounts = _Amounts(waiting=self._amounts.waiting)
         self._sink.clear()
 

@@ -15,6 +15,9 @@ MESSAGE_BYTES = 256
 SILENCE_SECONDS = 1.0
 REWRITTEN_PER_SECOND = 256 * 1024
 """How many bytes that take the place of others are sent to everybody, for each second."""
+REPLACED_PER_SECOND = 10_000
+"""After so many outputs that took the place of others, one a second: each leaves a few bytes in the
+shared document for good, which grows by half a megabyte on the first day of an endless display."""
 LOOP_SHARE = 0.3
 """How much of the event loop's time reading one kernel's messages may take for long."""
 LOOP_CREDIT_SECONDS = 0.05
@@ -36,8 +39,11 @@ class Pace:
         """A message with so many bytes has come."""
         self._came += size + MESSAGE_BYTES
 
-    def shown(self, now: float, rewritten: int) -> None:
-        """What has come until now is shown; ``rewritten``: bytes that took the place of others."""
+    def shown(self, now: float, rewritten: int, replaced: int = 0) -> None:
+        """What has come until now is shown; ``rewritten``: bytes that took the place of others.
+
+        ``replaced``: how many outputs did so, since the run began.
+        """
         passed = now - self._shown_at
         if passed >= SILENCE_SECONDS:
             self._pause = BATCH_SECONDS
@@ -46,7 +52,8 @@ class Pace:
         else:
             self._pause = max(BATCH_SECONDS, self._pause / 2)
         self._came, self._shown_at = 0, now
-        self.next_at = now + max(self._pause, rewritten / REWRITTEN_PER_SECOND)
+        least = max(rewritten / REWRITTEN_PER_SECOND, replaced / REPLACED_PER_SECOND)
+        self.next_at = now + max(self._pause, least)
 
     def hurry(self) -> None:
         """Show what there is as soon as possible."""

@@ -17,6 +17,7 @@ from ..errors import Conflict
 from ..storage.tables import RunRecord, utc_now
 from .files import FileSync
 from .kernels import RoomKernel
+from .outputs import OutputCollector
 from .questions import Questions
 from .run_document import CellOutputs, RunDocument, RunEntry
 
@@ -136,6 +137,7 @@ class Job:
     cell: CellOutputs | None = None
     notebook: Notebook | None = None
     questions: Questions | None = None
+    collector: OutputCollector | None = None
     stop_words: str = ""
     running: bool = False
     accepted_at: float = field(default_factory=time.monotonic)

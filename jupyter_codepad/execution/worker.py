@@ -25,6 +25,10 @@ from .tasks import Tasks
 
 INTERRUPT_GRACE_SECONDS = 5.0
 JUST_BEGUN_SECONDS, AGAIN_SECONDS = 1.0, 1.0
+FLOOD_SECONDS = 0.3
+"""After so long it is looked whether code that is to stop floods: what it has printed ahead would
+keep everybody waiting."""
+FLOOD_MESSAGES, FLOOD_CHARACTERS = 50, 64 * 1024
 IGNORED = "The kernel was ended because the code ignored the interrupt."
 NOT_RUN = "not run: a cell before it did not succeed"
 
@@ -184,6 +188,7 @@ class RunWorker:
     ) -> None:
         job.record.status = RunStatus.RUNNING.value
         job.record.started_at = utc_now()
+        job.collector = collector
         job.questions = Questions(job.entry, collector, kernel, job.wish.stdin)
         with job.entry.doc.transaction():
             job.entry.set(Run.of(job.record), position=0)
@@ -245,14 +250,24 @@ class RunWorker:
         """Interrupt code once more that had just begun: a kernel may miss it then. End the rest."""
         began = job.record.started_at
         again = began is None or (utc_now() - began).total_seconds() < JUST_BEGUN_SECONDS
+        await self._cut_flood(runs, job, kernel)
         with suppress(TimeoutError):
-            await asyncio.wait_for(kernel.ended(), AGAIN_SECONDS)
+            await asyncio.wait_for(kernel.ended(), AGAIN_SECONDS - FLOOD_SECONDS)
         if again and runs.current is job and kernel is runs.kernel and kernel.alive:
             kernel.interrupt()
         with suppress(TimeoutError):
             await asyncio.wait_for(kernel.ended(), INTERRUPT_GRACE_SECONDS - AGAIN_SECONDS)
         if runs.current is job and job.running and kernel is runs.kernel and kernel.alive:
             kernel.kill(IGNORED)
+
+    async def _cut_flood(self, runs: RoomRuns, job: Job, kernel: RoomKernel) -> None:
+        heard = kernel.heard
+        with suppress(TimeoutError):
+            await asyncio.wait_for(kernel.ended(), FLOOD_SECONDS)
+        if runs.current is job and job.collector is not None and kernel is runs.kernel:
+            flood = kernel.heard - heard > FLOOD_MESSAGES
+            if flood or job.collector.waiting > FLOOD_CHARACTERS:
+                job.collector.cut()
 
     async def _finish(self, *jobs: Job, status: RunStatus, words: str = "") -> None:
         for job in jobs:

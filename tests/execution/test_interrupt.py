@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import re
 from pathlib import Path
 from typing import Any
 
@@ -58,6 +59,45 @@ async def test_a_busy_loop_stops_at_once(server: JupyterServer) -> None:
         assert loop.time() - began < 4  # code that goes on is ended with its kernel, after 5 s
         assert at.screen.kernel["status"] == "idle"
     assert text_of(await at.run("print('same kernel')")) == "same kernel\n"
+
+
+async def test_a_flood_that_is_stopped_is_not_waited_for(server: JupyterServer) -> None:
+    # Text that moves the cursor takes long, and what has gathered of it is a minute's work.
+    at = await desk(server, language="bash")
+    run_id = await at.start("yes $(printf '\\033[A\\033[K%.0s' {1..500})")
+    await until(lambda: at.screen.run(run_id).get("outputs"), "the flood", 30)
+    loop = asyncio.get_running_loop()
+    began = loop.time()
+    await until(lambda: loop.time() - began > 1.5, "much of it to gather")
+    began = loop.time()
+    await stop(at, run_id)
+    run = await at.screen.end_of(run_id)
+    assert run["status"] == "interrupted" and run["truncated"]
+    assert loop.time() - began < 4  # what has gathered takes seven seconds to read
+
+
+async def test_a_flood_does_not_fill_the_memory_of_its_own_kernel(server: JupyterServer) -> None:
+    at = await desk(server)
+    run = await at.run(
+        "import resource, time\nends = time.monotonic() + 2\n"
+        "while time.monotonic() < ends: print('\\x1b[A\\x1b[K' * 1000)\n"
+        "print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024, 'MB')"
+    )
+    assert int(re.findall(r"(\d+) MB", text_of(run))[0]) < 100
+
+
+async def test_what_code_says_when_it_is_stopped_is_shown(server: JupyterServer) -> None:
+    at = await desk(server)
+    tidies = (
+        "import time\ntry:\n    print('on', flush=True)\n    time.sleep(60)\n"
+        "except KeyboardInterrupt:\n    time.sleep(0.5)\n"
+        "    for i in range(200): print('tidied', i)"
+    )
+    run_id = await at.start(tidies)
+    await until(lambda: at.screen.run(run_id).get("outputs"), "the code to run", 30)
+    await stop(at, run_id)
+    run = await at.screen.end_of(run_id)
+    assert text_of(run).endswith("tidied 199\n") and not run.get("truncated"), "said at its end"
 
 
 async def test_a_run_is_stopped_whenever_it_is_asked_to_be(server: JupyterServer) -> None:

@@ -118,6 +118,19 @@ def test_text_is_the_same_however_rarely_it_is_written() -> None:
         assert grown == len("".join(texts).encode()), f"seed {seed}"
 
 
+def test_a_display_without_end_is_shown_more_and_more_rarely() -> None:
+    """Each update leaves some bytes in the shared document: a day of them must not fill it."""
+    pace, now, updates = Pace(), 0.0, 0
+    while now < 24 * 3600:
+        updates += 1
+        pace.count(100)
+        pace.shown(now, 100, updates)
+        now = max(now + 0.001, pace.next_at)
+        if updates == 1000:
+            assert now < 120, "the first ones are not kept waiting"
+    assert updates < 50_000
+
+
 def test_floods_are_shown_more_rarely_and_quiet_programs_at_once() -> None:
     pace, now, pauses = Pace(), 100.0, []
     for _ in range(6):

@@ -273,8 +273,8 @@ class RoomKernel:
 
         What has gathered in the kernel by its end is read in no time: nothing is done with it.
         """
-        self._enough = True
         reply = self._replies.get(self._asked)
+        self._enough = reply is not None  # the next run has output of its own
         self._slowly = reply is not None and not reply.done()
 
     def answer(self, text: str) -> None:

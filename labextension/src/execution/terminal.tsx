@@ -5,6 +5,18 @@ import { type IBlock, type ISpan, Screen } from './ansi';
 /** About as much text as is drawn at a time: browsers get slow long before the server's limit. */
 export const SHOWN_CHARACTERS = 200_000;
 
+/** Where the end of a text begins that is shown: not in the middle of a line, nor of an escape sequence, if one ends near. */
+export function endBegins(text: string, characters: number): number {
+  const from = Math.max(0, text.length - characters);
+  const line = from && text.indexOf('\n', from);
+  return line > 0 && line - from < 1000 ? line + 1 : from;
+}
+
+/** The line that stands for what is not shown of a text. */
+export function hiddenWords(hidden: number): string {
+  return `… ${hidden.toLocaleString()} earlier characters are not shown\n`;
+}
+
 /** What of a growing text is shown: all of it, or its end; more is read only once. */
 export class Scroll {
   private _screen = new Screen();
@@ -19,11 +31,7 @@ export class Scroll {
   show(text: string): IBlock[] {
     if (!text.startsWith(this._text) || text.length - this._from > 2 * SHOWN_CHARACTERS) {
       this._screen = new Screen();
-      this._from = Math.max(0, text.length - SHOWN_CHARACTERS);
-      const line = this._from && text.indexOf('\n', this._from);
-      if (line > 0 && line - this._from < 1000) {
-        this._from = line + 1; // not in the middle of a line, nor of an escape sequence
-      }
+      this._from = endBegins(text, SHOWN_CHARACTERS);
       this._screen.feed(text.slice(this._from));
     } else {
       this._screen.feed(text.slice(this._text.length));
@@ -95,7 +103,7 @@ export function Terminal(props: { text: string; kind: string }): JSX.Element {
   return (
     <pre className={`cp-out cp-out-${props.kind}`} tabIndex={props.kind === 'error' ? 0 : undefined}>
       {hidden > 0 && (
-        <span className="cp-muted">{`… ${hidden.toLocaleString()} earlier characters are not shown\n`}</span>
+        <span className="cp-muted">{hiddenWords(hidden)}</span>
       )}
       {parts(blocks)}
     </pre>

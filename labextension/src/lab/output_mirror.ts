@@ -13,7 +13,7 @@ import { JSONExt, type PartialJSONObject } from '@lumino/coreutils';
 import type { Slot } from '@lumino/signaling';
 import { CalmDrawing, letterCame, somebodyTypes } from '../calm';
 import { overwritten } from '../execution/overwrite';
-import { SHOWN_CHARACTERS } from '../execution/terminal';
+import { endBegins, hiddenWords, SHOWN_CHARACTERS } from '../execution/terminal';
 
 type IOutput = ReturnType<CodeCellModel['outputs']['toJSON']>[number];
 type Shown = CodeCellModel['outputs'];
@@ -119,15 +119,10 @@ function shown(output: IOutput, characters: number): IOutput {
   return output.output_type === 'stream' ? { ...output, text: endOf(overwritten(textOf(output['text'])), characters) } : output;
 }
 
-/** The end of a text, from the beginning of a line if one is near; and how much is before it. */
+/** The end of a text, and how much is before it. */
 function endOf(text: string, characters: number): string {
-  if (text.length <= characters) {
-    return text;
-  }
-  const at = text.length - characters;
-  const line = text.indexOf('\n', at) + 1;
-  const from = line > 0 && line - at < 1000 ? line : at;
-  return `… ${from.toLocaleString()} earlier characters are not shown\n${text.slice(from)}`;
+  const from = endBegins(text, characters);
+  return from > 0 ? hiddenWords(from) + text.slice(from) : text;
 }
 
 function textOf(text: unknown): string {

@@ -48,6 +48,8 @@ MESSAGE_LIMIT_BYTES = 3 * 1024 * 1024
 QUESTION_LIMIT_BYTES = 32 * 1024
 """The server reads no message that is larger than 4 MiB, and none of 64 KiB that asks for input."""
 SHORT_CHARACTERS, SHORT_LINES = 4000, 100
+OUTPUTS = frozenset({"stream", "display_data", "execute_result", "update_display_data"})
+"""What a question comes after, on the screen."""
 
 
 class Valve:
@@ -145,6 +147,13 @@ KERNEL, exit_at_once = os.getpid(), os._exit
 class RoomSession(Session):
     """Sends what can be read: not too much at a time, and after what was printed before."""
 
+    _run = ""
+    _outputs = 0
+
+    def begin(self, run: str) -> None:
+        """Count from here what the run with this message id sends."""
+        self._run, self._outputs = run, 0
+
     def send(self, stream: Any, msg_or_type: Any, *args: Any, **options: Any) -> Any:
         """Send a message."""
         kind = str(msg_or_type["msg_type"] if isinstance(msg_or_type, dict) else msg_or_type)
@@ -158,10 +167,18 @@ class RoomSession(Session):
         return super().send(stream, msg_or_type, *args, **options)
 
     def serialize(self, msg: Any, ident: Any = None) -> Any:
-        """A message as it is sent; of one that is too large not all."""
+        """A message as it is sent; of one that is too large not all.
+
+        Output goes another way than a question, which says ``after`` how much of it it comes.
+        """
+        kind = msg.get("msg_type")
+        asks = kind == "input_request"
+        if asks:
+            msg = {**msg, "content": {**msg["content"], "after": self._outputs}}
+        elif kind in OUTPUTS and msg["parent_header"].get("msg_id") == self._run:
+            self._outputs += 1
         parts = super().serialize(msg, ident)
         size = sum(map(len, parts))
-        asks = msg.get("msg_type") == "input_request"
         if size <= (QUESTION_LIMIT_BYTES if asks else MESSAGE_LIMIT_BYTES):
             return parts
         metadata = {"codepad": {"left_out": size}}
@@ -324,6 +341,8 @@ class RoomPythonKernel(IPythonKernel):
         that one.
         """
         wish = (cell_meta or {}).get("codepad") or {}
+        parent: Any = super()
+        parent.session.begin(parent.get_parent("shell")["header"]["msg_id"])
         self._open_input(wish.get("stdin"))
         file = wish.get("file") or ""
         main = file and (wish.get("main") or file)
@@ -334,7 +353,6 @@ class RoomPythonKernel(IPythonKernel):
         shell: Any = self.shell
         shell.compile.begin(main, program)
         beside = self._become(main) if main else ""
-        parent: Any = super()
         try:
             return await parent.do_execute(program, *args, cell_meta=cell_meta, **kwargs)
         finally:

@@ -38,8 +38,8 @@ INPUT_MESSAGE_LIMIT_BYTES = 64 * 1024
 INPUT_PAUSE_SECONDS = 0.01
 """So long lies at least between two questions of a program."""
 FLOOD_PAUSE_SECONDS = 0.05
-UNWANTED = frozenset({"stream", "display_data", "execute_result", "update_display_data"})
-"""What nobody wants more of is not looked into."""
+OUTPUTS = frozenset({"stream", "display_data", "execute_result", "update_display_data"})
+"""What a question comes after; when there is enough of it, it is not looked into."""
 NOT_BEGUN_SECONDS = 0.5
 """How long an interrupt waits for the code to begin: before, a kernel does not hear it."""
 LOST_GRACE_SECONDS = 0.3
@@ -215,7 +215,7 @@ class RoomKernel:
             if kind == "execute_input":
                 self._code_began()
             heard.hear(message)
-            if kind == "stream":
+            if kind in OUTPUTS:
                 order.output_came()
 
         order = QuestionOrder(heard.asked)
@@ -348,10 +348,12 @@ class RoomKernel:
             kind = json.loads(parts[parts.index(DELIM) + 2])["msg_type"]
         except (ValueError, LookupError, TypeError):
             return False
-        if kind == "stream" and self._order is not None:
+        if kind not in OUTPUTS:
+            return False
+        self._heard += 1
+        if self._order is not None:
             self._order.output_came()
-        self._heard += kind in UNWANTED
-        return kind in UNWANTED
+        return True
 
     def _handle(self, handle: Listener, message: Message) -> None:
         """One message that cannot be dealt with does not keep the next from being heard."""

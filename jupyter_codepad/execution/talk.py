@@ -11,7 +11,9 @@ from .shapes import Message
 END_OF_FILE = "\x04"
 """The answer that means that there is no more input, for Jupyter's kernels as for a terminal."""
 BEHIND_SECONDS = 0.5
-"""How long a question waits for output that was sent before it; some may have been lost."""
+"""How long no more output comes before a question is heard without it; some may have been lost."""
+UNSAID_SECONDS = 0.05
+"""How long a question waits that does not say what comes before it."""
 
 Listener = Callable[[Message], None]
 
@@ -54,7 +56,7 @@ class QuestionOrder:
     """Lets a question be heard after the output before it, which comes through another socket.
 
     A kernel that says ``after`` in its question, how many pieces of output it has sent in this run,
-    is waited for; others ask at once.
+    is waited for as long as they come; others for a moment.
     """
 
     def __init__(self, asked: Callable[[str, bool], None]) -> None:
@@ -67,7 +69,7 @@ class QuestionOrder:
     def output_came(self) -> None:
         """A piece of output has been heard."""
         self._came += 1
-        if self._question is not None and self._came >= self._after:
+        if self._question is not None and self._came == self._after:
             self._ask()
 
     def asks(self, content: Message) -> None:
@@ -76,11 +78,23 @@ class QuestionOrder:
         self._question = str(content.get("prompt", "")), content.get("password") is True
         after = content.get("after")
         self._after = after if isinstance(after, int) else 0
-        if self._came >= self._after:
+        if not isinstance(after, int):
+            self._timer = asyncio.get_running_loop().call_later(UNSAID_SECONDS, self._ask)
+        elif self._came >= self._after:
             self._ask()
         else:
-            loop = asyncio.get_running_loop()
-            self._timer = loop.call_later(BEHIND_SECONDS, self._ask)
+            self._wait()
+
+    def _wait(self) -> None:
+        loop = asyncio.get_running_loop()
+        self._timer = loop.call_later(BEHIND_SECONDS, self._look, self._came)
+
+    def _look(self, came: int) -> None:
+        """Ask when no more has come for long."""
+        if self._came == came:
+            self._ask()
+        else:
+            self._wait()
 
     def close(self) -> None:
         """Nobody asks any more."""

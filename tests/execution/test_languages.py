@@ -110,13 +110,14 @@ async def kernel_of(language_id: str, folder: Path | None = None) -> AsyncIterat
 
 @asynccontextmanager
 async def kernel_with(
-    found: Installed, folder: Path | None = None, visible: Sequence[Path] = ()
+    found: Installed | None, folder: Path | None = None, visible: Sequence[Path] = ()
 ) -> AsyncIterator[RoomKernel]:
+    """A kernel for a toolchain; for none it is Python's."""
     box = sandbox() if not visible else Sandbox(log=LOG, visible=tuple(visible))
     if not box.status.available:
         await box.probe()
     assert box.status.available, box.status.reason
-    kernel = RoomKernel(sandbox=box, log=LOG, start=toolchain_start(found))
+    kernel = RoomKernel(sandbox=box, log=LOG, start=toolchain_start(found) if found else None)
     await kernel.start()
     try:
         if folder is not None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import subprocess
 import sys
@@ -10,7 +11,7 @@ import pytest
 
 from jupyter_codepad.execution.shapes import Message
 from jupyter_codepad.execution.talk import QuestionOrder
-from tests.execution.test_languages import Console, kernel_of, run
+from tests.execution.test_languages import Console, kernel_of, kernel_with, run
 from tests.support.sync_client import until
 
 ASKS = """
@@ -64,7 +65,7 @@ def test_what_a_program_asks_is_shown_first_and_asked_once() -> None:
 async def test_a_question_waits_for_the_output_before_it(monkeypatch: pytest.MonkeyPatch) -> None:
     asked: list[tuple[str, bool]] = []
     order = QuestionOrder(lambda prompt, password: asked.append((prompt, password)))
-    order.asks({"prompt": "at once"})
+    order.asks({"prompt": "at once", "after": 0})
     assert asked == [("at once", False)]
     order.asks({"prompt": "later", "password": True, "after": 2})
     order.output_came()
@@ -72,19 +73,54 @@ async def test_a_question_waits_for_the_output_before_it(monkeypatch: pytest.Mon
     order.output_came()
     order.output_came()
     assert asked[1:] == [("later", True)]
-    order.asks({"prompt": "forged", "after": True})
-    order.asks({"prompt": "forged", "after": "9"})
-    assert len(asked) == 4
+    unsaid: list[object] = ["9", None, [], -1]
+    for forged in unsaid:
+        order.asks({"prompt": "forged", "after": forged})
+    order.asks({"prompt": "no word of it"})
+    assert asked[2:] == [("forged", False)]
+    await until(lambda: len(asked) == 4, "the question that says nothing of output")
     order.asks({"prompt": "replaced", "after": 1000})
     monkeypatch.setattr("jupyter_codepad.execution.talk.BEHIND_SECONDS", 0.01)
     order.asks({"prompt": "output was lost", "after": 1000})
     await until(lambda: len(asked) == 5, "the question without its output")
-    assert asked[4:] == [("output was lost", False)]
+    assert asked[3:] == [("no word of it", False), ("output was lost", False)]
     order.asks({"prompt": "never", "after": 1000})
     order.close()
     for _ in range(1000):
         order.output_came()
     assert len(asked) == 5
+
+
+class Busy(Console):
+    """Somebody who takes output slowly, while a question comes another way at once."""
+
+    def hear(self, message: Message) -> None:
+        super().hear(message)
+        if message["msg_type"] == "display_data":
+            self.shown.append(("stdout", "seen\n"))
+
+    async def ready(self) -> None:
+        await asyncio.sleep(0.1)
+
+    def asked(self, prompt: str, password: bool) -> None:
+        self.shown.append(("stdout", f"{prompt}\n"))
+        super().asked("", password)
+
+
+async def test_python_asks_after_what_it_has_shown() -> None:
+    code = (
+        "import time\nfor i in range(4):\n    print(i)\n    time.sleep(0.1)\n"
+        "display({'text/plain': 'seen'}, raw=True)\ninput('next? ')\n"
+        "print('again')\ninput('and? ')\n"
+    )
+    async with kernel_with(None) as kernel:
+        for _ in range(2):  # each run counts its own output
+            console = Busy(kernel, ["", ""])
+            await kernel.execute(code, console)
+            assert [asked.splitlines() for asked in console.questions] == [
+                ["0", "1", "2", "3", "seen", "next? "],
+                ["0", "1", "2", "3", "seen", "next? ", "again", "and? "],
+            ]
 
 
 async def test_a_message_that_nobody_can_deal_with_is_the_only_one_lost(

@@ -20,6 +20,7 @@ import tempfile
 import time
 import tokenize
 from contextlib import suppress
+from pathlib import Path
 from typing import Any
 
 from ipykernel import iostream
@@ -33,10 +34,9 @@ from traitlets import Type, default
 PIECE = 64 * 1024
 ROOM = os.getcwd()
 WRITE_FLAGS = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW | os.O_NONBLOCK
-LINGER_SECONDS = 0.03
+LINGER_SECONDS, LINGER_TIMES = 0.03, 60
 """So long a process that ends at once leaves ZeroMQ's thread to send what it has been given."""
-GATHER_SECONDS = 0.008
-UNFLUSHED_SECONDS = 0.03
+GATHER_SECONDS, UNFLUSHED_SECONDS = 0.008, 0.03
 """So long what is printed and not flushed waits; it is ipykernel that flushes then."""
 MESSAGES_PER_SECOND, MESSAGES_AT_ONCE = 500, 200
 """More than this is not sent to who reads: the program waits."""
@@ -44,8 +44,7 @@ MOVING_CHARACTERS = 2048
 """So much text that moves the cursor counts for a message: to follow it takes who reads long, and
 what is not read yet would fill the memory of this process."""
 MOVES = re.compile(r"\x1b\[[0-9;?]*[A-LSTf]|\x08")
-MESSAGE_LIMIT_BYTES = 3 * 1024 * 1024
-QUESTION_LIMIT_BYTES = 32 * 1024
+MESSAGE_LIMIT_BYTES, QUESTION_LIMIT_BYTES = 3 * 1024 * 1024, 32 * 1024
 """The server reads no message that is larger than 4 MiB, and none of 64 KiB that asks for input."""
 SHORT_CHARACTERS, SHORT_LINES = 4000, 100
 OUTPUTS = frozenset({"stream", "display_data", "execute_result", "update_display_data"})
@@ -137,8 +136,19 @@ def exit_now(status: int) -> None:
     for stream in (sys.stdout, sys.stderr):
         if os.getpid() == KERNEL and isinstance(stream, RoomOutStream):
             stream.flush_now()
-            time.sleep(LINGER_SECONDS)
+    if os.getpid() == KERNEL:
+        linger()
     exit_at_once(status)
+
+
+def linger() -> None:
+    """Wait until what ZeroMQ has been given is sent: as far as can be seen, its thread sleeps."""
+    with suppress(Exception):
+        for _ in range(LINGER_TIMES):
+            time.sleep(LINGER_SECONDS)
+            seen = [task.read_text() for task in Path("/proc/self/task").glob("*/stat")]
+            if not any("(ZMQbg/IO" in task and ") R" in task for task in seen):
+                return
 
 
 KERNEL, exit_at_once = os.getpid(), os._exit

@@ -21,6 +21,7 @@ from jupyter_client.asynchronous.client import AsyncKernelClient
 from jupyter_client.channels import AsyncZMQSocketChannel
 from jupyter_client.session import DELIM
 
+from .output_line import OutputLine
 from .pace import LoopShare
 from .processes import KernelEnded, KernelProcess, PlainProcess
 from .rungs import MIB
@@ -42,16 +43,9 @@ OUTPUTS = frozenset({"stream", "display_data", "execute_result", "update_display
 """What a question comes after; when there is enough of it, it is not looked into."""
 NOT_BEGUN_SECONDS = 0.5
 """How long an interrupt waits for the code to begin: before, a kernel does not hear it."""
-LOST_GRACE_SECONDS = 0.3
-"""A kernel that has ended is no loss of output: that is said otherwise."""
-REPLY_GRACE_SECONDS = 1.0
-"""How long nothing more of its output may come after a kernel has said that it is done."""
-ENOUGH_GRACE_SECONDS = 0.2
-"""The same where nobody wants it."""
-REPLY_LIMIT_SECONDS = 10.0
-"""How long output may come then."""
-LAST_WORDS_SECONDS = 0.1
-"""How long is read what a kernel that has died had said before."""
+REPLY_SECONDS, INTERRUPTED_REPLY_SECONDS = 10.0, 1.0
+"""How long after its last output a kernel may take to reply, and one that was interrupted: while it
+began or ended something it may have forgotten to."""
 WATCH_BUSY_SECONDS, WATCH_IDLE_SECONDS = 0.2, 2.0
 
 
@@ -81,12 +75,12 @@ class RoomKernel:
         self._listeners: dict[str, Listener] = {}
         self._replies: dict[str, asyncio.Future[Message]] = {}
         self._ended = asyncio.Event()
+        self._line = OutputLine(self._ended)
         self._share = LoopShare()
         self._talk: Talk | None = None
         self._order: QuestionOrder | None = None
         self._asked = ""
-        self._heard = 0
-        self._begun = self._interrupt_due = False
+        self._begun = self._interrupt_due = self._interrupted = False
         self.busy = False
         self._enough = self._slowly = self._failed = False
         self.death_words = ""
@@ -99,7 +93,7 @@ class RoomKernel:
     @property
     def heard(self) -> int:
         """How many messages of output it has sent."""
-        return self._heard
+        return self._line.heard
 
     @property
     def room_path(self) -> Path | None:
@@ -148,8 +142,8 @@ class RoomKernel:
         self._iopub = client.iopub_channel
         self._tasks.append(asyncio.create_task(self._read(client.iopub_channel, self._on_iopub)))
         self._tasks.append(asyncio.create_task(self._read(client.shell_channel, self._on_reply)))
-        if isinstance(self._iopub, AsyncZMQSocketChannel):
-            self._tasks.append(asyncio.create_task(self._watch_losses(self._iopub)))
+        watching = self._line.watch(client.iopub_channel, lambda: self._talk)
+        self._tasks.append(asyncio.create_task(watching))
         self._tasks.append(asyncio.create_task(self._read(stdin, self._on_question)))
         self._tasks.append(asyncio.create_task(self._watch_limits()))
         # The first message on iopub shows that the subscription works: nothing will be missed.
@@ -210,7 +204,8 @@ class RoomKernel:
             if kind == "status":
                 if message["content"].get("execution_state") == "idle":
                     idle.set()
-                    loop.call_later(REPLY_GRACE_SECONDS, _give_up, reply)
+                    grace = INTERRUPTED_REPLY_SECONDS if self._interrupted else REPLY_SECONDS
+                    loop.call_later(grace, _give_up, reply)
                 return
             if kind == "execute_input":
                 self._code_began()
@@ -225,33 +220,23 @@ class RoomKernel:
         self._listeners[asked], self._replies[asked] = hear, reply
         self._asked, self._talk, self._order = asked, heard, order
         self.busy = True
+        self._line.run_begins()
         try:
             try:
                 content = (await reply)["content"]
             except KernelDied:
-                await asyncio.sleep(LAST_WORDS_SECONDS)
+                await self._line.last_words()
                 raise
             self._slowly = False
-            if not await self._heard_all(idle):
+            if not await self._line.heard_all(idle, lambda: self._enough):
                 heard.lost()
             return dict(content)
         finally:
-            self.busy = self._enough = self._slowly = self._begun = self._interrupt_due = False
+            self.busy = self._enough = self._slowly = False
+            self._begun = self._interrupt_due = self._interrupted = False
             self._asked, self._talk, self._order = "", None, None
             order.close()
             del self._listeners[asked], self._replies[asked]
-
-    async def _heard_all(self, idle: asyncio.Event) -> bool:
-        """Wait for the last word on iopub, as long as others come; a flood may have cost us it."""
-        deadline = time.monotonic() + REPLY_LIMIT_SECONDS
-        while not idle.is_set():
-            before = self._heard
-            grace = ENOUGH_GRACE_SECONDS if self._enough else REPLY_GRACE_SECONDS
-            with suppress(TimeoutError):
-                await asyncio.wait_for(idle.wait(), grace)
-            if self._heard == before or time.monotonic() > deadline:
-                break
-        return idle.is_set()
 
     def _send(self, code: str, metadata: dict[str, Any]) -> str:
         """Send an execute request; returns its id."""
@@ -289,7 +274,7 @@ class RoomKernel:
         """
         self._slowly = False
         if not self.busy or self._begun:
-            self._process.interrupt()
+            self._interrupt()
         elif not self._interrupt_due:
             self._interrupt_due = True
             # Some kernels do not say that the code begins.
@@ -298,13 +283,17 @@ class RoomKernel:
 
     def _interrupt_unbegun(self, asked: str) -> None:
         if self._asked == asked and self._interrupt_due:
-            self._process.interrupt()
+            self._interrupt()
 
     def _code_began(self) -> None:
         self._begun = True
         if self._interrupt_due:
             self._interrupt_due = False
-            self._process.interrupt()
+            self._interrupt()
+
+    def _interrupt(self) -> None:
+        self._interrupted = True
+        self._process.interrupt()
 
     async def cpu_seconds(self) -> float:
         """Processor time that the kernel and what it started have used, in seconds."""
@@ -350,7 +339,7 @@ class RoomKernel:
             return False
         if kind not in OUTPUTS:
             return False
-        self._heard += 1
+        self._line.heard += 1
         if self._order is not None:
             self._order.output_came()
         return True
@@ -375,7 +364,7 @@ class RoomKernel:
         return found
 
     def _on_iopub(self, message: Message) -> None:
-        self._heard += 1
+        self._line.heard += 1
         listener = self._listeners.get(_parent(message))
         if listener is not None:
             listener(message)
@@ -391,20 +380,6 @@ class RoomKernel:
         if message["msg_type"] == "input_request":
             self._order.asks(message["content"])
 
-    async def _watch_losses(self, channel: AsyncZMQSocketChannel) -> None:
-        """A message that is too large ends the connection: it is lost, and maybe others with it."""
-        assert channel.socket is not None
-        monitor: Any = channel.socket.get_monitor_socket(zmq.EVENT_DISCONNECTED)
-        try:
-            while True:
-                await monitor.recv_multipart()
-                talk = self._talk
-                await asyncio.sleep(LOST_GRACE_SECONDS)
-                if talk is not None and self.alive:
-                    talk.lost()
-        finally:
-            channel.socket.disable_monitor()
-
     async def _watch_limits(self) -> None:
         while True:
             await asyncio.sleep(WATCH_BUSY_SECONDS if self.busy else WATCH_IDLE_SECONDS)
@@ -415,7 +390,7 @@ class RoomKernel:
 
 
 def _give_up(reply: asyncio.Future[Message]) -> None:
-    """A kernel that was interrupted while it began or ended something may forget to reply."""
+    """A kernel has forgotten to reply."""
     if not reply.done():
         reply.set_result({"content": {"status": "aborted"}})
 

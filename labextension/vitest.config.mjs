@@ -7,6 +7,8 @@ export default defineConfig({
     include: ['tests/**/*.test.{ts,tsx}'],
     // Written for bundlers: Node itself cannot load them.
     server: { deps: { inline: [/@jupyterlab\//] } },
-    restoreMocks: true
+    restoreMocks: true,
+    testTimeout: 60_000,
+    hookTimeout: 60_000
   }
 });

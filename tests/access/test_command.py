@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 
 from tests.support.server import JupyterServer, Person
-from tests.support.sync_client import until
+from tests.support.sync_client import SOON, until
 
 USERS = """
 from jupyter_server.auth.identity import IdentityProvider, User
@@ -145,11 +145,11 @@ async def test_names_colours_and_hands(server: JupyterServer) -> None:
         told = [e for e in watching.events if e["type"] == "participants"]
         return [p["name"] for p in told[-1]["participants"] if p["hand_raised_at"]] if told else []
 
-    await until(lambda: hands() == ["Host (2)"], "the hand", 1)
+    await until(lambda: hands() == ["Host (2)"], "the hand", SOON)
     person = (await people_of(server.host, room["id"]))["Host (2)"]
     path = f"rooms/{room['id']}/participants/{person['id']}"
     await server.host.api("PATCH", path, {"hand_raised": False, "name": "Bob"})
-    await until(lambda: hands() == [], "the hand is down", 1)
+    await until(lambda: hands() == [], "the hand is down", SOON)
     assert not pad.closed
     kinds = [
         (e["kind"], e["subject"], e["detail"].get("before"))
@@ -289,7 +289,7 @@ async def test_ended_rooms_are_frozen_for_everybody_in_them(server: JupyterServe
     guest = await server.guest(room["id"])
     pad = await guest.document().connect()
     await server.host.api("PATCH", f"rooms/{room['id']}", {"state": "closed"})
-    await until(lambda: pad.closed, "the end", 1)
+    await until(lambda: pad.closed, "the end", SOON)
     assert pad.close_code == 4410
     for person in (guest, server.host):
         client = await person.document(room_id=room["id"]).connect()

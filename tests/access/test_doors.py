@@ -16,7 +16,7 @@ from tornado.httpclient import HTTPRequest
 from tornado.websocket import WebSocketClientConnection, websocket_connect
 
 from tests.support.server import JupyterServer, Person
-from tests.support.sync_client import until
+from tests.support.sync_client import SOON, until
 
 
 async def knock(
@@ -285,11 +285,9 @@ async def test_removing_cuts_at_once_and_the_link_leads_back(server: JupyterServ
     ada = await server.person().join(code, "Ada")
     pad, runs = await ada.document().connect(), await ada.document("runs").connect()
     person = (await people_of(server, room["id"]))["Ada"]
-    start = asyncio.get_running_loop().time()
     path = f"rooms/{room['id']}/participants/{person['id']}"
     assert (await server.host.api("DELETE", path)).status_code == 204
-    await until(lambda: pad.closed and runs.closed, "both sockets", 1)
-    assert asyncio.get_running_loop().time() - start < 1
+    await until(lambda: pad.closed and runs.closed, "both sockets", SOON)
     assert pad.close_code == 4403 and "removed" in (pad.close_reason or "")
     assert (await ada.api("GET", f"rooms/{room['id']}")).status_code == 401
     assert (await ada.document().connect()).close_code == 4401
@@ -305,7 +303,7 @@ async def test_a_ban_holds_for_the_browser_and_for_the_name(server: JupyterServe
     person = (await people_of(server, room["id"]))["Ada"]
     path = f"rooms/{room['id']}/participants/{person['id']}?ban=true"
     assert (await server.host.api("DELETE", path)).status_code == 204
-    await until(lambda: pad.closed, "the socket", 1)
+    await until(lambda: pad.closed, "the socket", SOON)
     same_browser = await knock_again(ada, code, "Somebody else")
     assert same_browser.status_code == 403 and "does not let you" in same_browser.text
     for name in ("Ada", "ADA", "Аdа"):
@@ -353,7 +351,7 @@ async def test_revoking_a_link_can_throw_out_who_came_by_it(server: JupyterServe
     pads = [await person.document().connect() for person in (ada, bob)]
     answer = await server.host.api("DELETE", f"{path}/{made[0]['id']}?remove_people=true")
     assert answer.status_code == 204
-    await until(lambda: pads[0].closed, "Ada's socket", 1)
+    await until(lambda: pads[0].closed, "Ada's socket", SOON)
     assert not pads[1].closed
     assert (await knock(server, made[0]["code"])).status_code == 404
     assert (await server.host.api("DELETE", f"{path}/{made[1]['id']}")).status_code == 204
@@ -432,7 +430,7 @@ async def test_nobody_in_the_lobby_gets_a_byte_of_the_room(server: JupyterServer
     ident = (await waiting_in(server, room["id"]))["Ada"]["id"]
     target = f"rooms/{room['id']}/participants/{ident}/admit"
     assert (await server.host.api("POST", target, {})).status_code == 204
-    await until(lambda: waiting.state == "in", "admission", 1)
+    await until(lambda: waiting.state == "in", "admission", SOON)
     pad = await ada.document().connect()
     assert "the secret task" in str(pad.text)
     await until(lambda: lobby() == [], "an empty lobby")
@@ -448,7 +446,7 @@ async def test_denied_is_denied(server: JupyterServer) -> None:
     ident = (await waiting_in(server, room["id"]))["Ada"]["id"]
     target = f"rooms/{room['id']}/participants/{ident}"
     assert (await server.host.api("POST", f"{target}/deny", {})).status_code == 204
-    await until(lambda: waiting.state == "denied", "the denial", 1)
+    await until(lambda: waiting.state == "denied", "the denial", SOON)
     assert (await ada.http.get(f"rooms/{room['id']}")).status_code == 401
     assert (await server.host.api("POST", f"{target}/admit", {})).status_code == 404
     assert await waiting_in(server, room["id"]) == {}
@@ -468,7 +466,7 @@ async def test_a_class_is_let_in_at_once_and_by_role(server: JupyterServer) -> N
     assert (await server.host.api("POST", path, {"role": "observer"})).status_code == 204
     admit_all = f"rooms/{room['id']}/lobby/admit-all"
     assert (await server.host.api("POST", admit_all, {})).status_code == 204
-    await until(lambda: all(s.state == "in" for s in sockets), "everybody in", 1)
+    await until(lambda: all(s.state == "in" for s in sockets), "everybody in", SOON)
     inside = await people_of(server, room["id"])
     assert inside["Student 0"]["role"] == "observer" and inside["Student 4"]["role"] == "member"
     for socket in sockets:
@@ -492,7 +490,7 @@ async def test_the_lobby_ends_with_the_room(server: JupyterServer) -> None:
     waiting = await LobbySocket(ada, room["id"]).open()
     await until(lambda: waiting.state == "waiting", "the lobby")
     await server.host.api("PATCH", f"rooms/{room['id']}", {"state": "closed"})
-    await until(lambda: waiting.state == "gone", "the end", 1)
+    await until(lambda: waiting.state == "gone", "the end", SOON)
     await until(lambda: waiting.close_code == 4410, "the close")
 
 
@@ -510,23 +508,29 @@ async def test_a_prepared_room_opens_by_hand(server: JupyterServer) -> None:
     await until(lambda: waiting.state == "prepared", "the wait")
     assert (await ada.document().connect()).close_code == 4425
     await server.host.api("PATCH", f"rooms/{room['id']}", {"state": "open"})
-    await until(lambda: waiting.state == "in", "the opening", 1)
+    await until(lambda: waiting.state == "in", "the opening", SOON)
     pad = await ada.document().connect()
     assert not pad.closed
     await server.host.api("PATCH", f"rooms/{room['id']}", {"state": "prepared"})
-    await until(lambda: pad.closed, "out again", 1)
+    await until(lambda: pad.closed, "out again", SOON)
     assert pad.close_code == 4425
     await waiting.close()
 
 
 async def test_a_scheduled_room_opens_by_itself(server: JupyterServer) -> None:
-    opens = datetime.now(UTC) + timedelta(seconds=1.5)
+    opens = datetime.now(UTC) + timedelta(hours=1)
     room = await server.room(opens_at=opens.isoformat())
     ada = await server.guest(room["id"])
     waiting = await LobbySocket(ada, room["id"]).open()
     await until(lambda: waiting.state == "prepared", "the wait")
     assert datetime.fromisoformat(waiting.states[0]["opens_at"]) == opens
-    await until(lambda: waiting.state == "in", "the opening", 5)
+    for seconds in (0.5, 5, 15):  # it may be over before a busy server hears of it
+        opens = datetime.now(UTC) + timedelta(seconds=seconds)
+        wish = {"opens_at": opens.isoformat()}
+        answer = await server.host.api("PATCH", f"rooms/{room['id']}", wish)
+        if answer.status_code == 200:
+            break
+    await until(lambda: waiting.state == "in", "the opening")
     assert datetime.now(UTC) >= opens
     assert (await ada.api("GET", f"rooms/{room['id']}")).json()["state"] == "open"
     await waiting.close()

@@ -64,25 +64,21 @@ async def test_allow_unsandboxed_runs_code_and_says_so(tmp_path: Path) -> None:
 
 async def test_what_was_exceeded_is_named(tmp_path: Path) -> None:
     options = (
-        "run_limit_seconds=2",
         "cpu_limit_seconds=0.3",
         "input_wait_seconds=2.5",
         "run_queue_limit=3",
-        "language_limits={'bash': {'run_limit_seconds': 0.5}}",
+        "language_limits={'bash': {'run_limit_seconds': 2, 'cpu_limit_seconds': 30}}",
     )
     async with server_with(tmp_path, *options) as server:
         at = await desk(server)
         await at.run("1")
         for code, words in (
-            ("import time\nprint('on')\ntime.sleep(60)", "stopped: ran longer than 2 s"),
             ("while True: pass", "stopped: used more than 0.3 s of processor time"),
             (
                 "import subprocess, sys\nloop = [sys.executable, '-c', 'while True: pass']\n"
                 "[subprocess.Popen(loop) for _ in range(2)][0].wait()",
                 "stopped: used more than 0.3 s of processor time",
             ),
-            # For longer than it may run: waiting is not running.
-            ("input()", "stopped: nobody answered for 2.5 s"),
         ):
             run = await at.run(code)
             assert run["status"] == "interrupted" and run["message"] == words
@@ -95,8 +91,13 @@ async def test_what_was_exceeded_is_named(tmp_path: Path) -> None:
         await at.ada.api("POST", f"rooms/{at.id}/kernel/restart")
         await until(lambda: all(r["status"] == "interrupted" for r in at.screen.runs[-4:]), "ends")
         shell = await desk(server, language="bash")
-        run = await shell.run("sleep 20")
-        assert run["message"] == "stopped: ran longer than 0.5 s"
+        for code, words in (
+            ("sleep 20", "stopped: ran longer than 2 s"),
+            # For longer than it may run: waiting is not running.
+            ("read -r line", "stopped: nobody answered for 2.5 s"),
+        ):
+            run = await shell.run(code)
+            assert run["status"] == "interrupted" and run["message"] == words
         metrics = (await server.host.http.get(f"{server.url}metrics")).text
         assert 'codepad_runs_total{status="interrupted"}' in metrics
         assert "codepad_run_first_output_seconds_bucket" in metrics
@@ -129,11 +130,12 @@ def test_limits_that_nobody_knows_are_refused() -> None:
 
 
 async def test_idle_kernels_end_and_make_place(tmp_path: Path) -> None:
-    async with server_with(tmp_path, "kernels_limit=1", "kernel_idle_seconds=6") as server:
+    async with server_with(tmp_path, "kernels_limit=1", "kernel_idle_seconds=8") as server:
         one, two = await desk(server), await desk(server)
         await one.run("x = 1")
         assert text_of(await two.run("print(2)")) == "2\n"
-        assert one.screen.kernel["status"] == "off" and "place" in one.screen.kernel["message"]
+        await until(lambda: one.screen.kernel["status"] == "off", "the end of the other")
+        assert "place" in one.screen.kernel["message"]
         await until(lambda: two.screen.kernel["status"] == "off", "the idle kernel's end", 30)
         assert "not used" in two.screen.kernel["message"]
         busy = await two.start("import time\ntime.sleep(30)")

@@ -273,18 +273,33 @@ class Act:
         """Another program adds a line to the file."""
         if up and not await self._quiet():
             return
+        if up:
+            await until_true(self._whole_text, lambda: "a file that nobody writes")
+        text = await self._whole_text()
+        if not text:
+            return
         self.words[word] = Word(-1)
         if self.kind == "notebook":
-            notebook = nbformat.read(self.file, 4)
+            notebook = nbformat.reads(text, 4)
             cell = notebook["cells"][int(place * len(notebook["cells"]))]
             cell["source"] = _with_line(cell["source"], word, place)
             self.words[word].cell = cell["id"]
             content = nbformat.writes(notebook)
         else:
-            content = _with_line(self.file.read_text(), word, place)
+            content = _with_line(text, word, place)
         new = self.file.with_name(f"{word}.tmp")
         new.write_text(content)
         os.replace(new, self.file)
+
+    async def _whole_text(self) -> str:
+        """What another program reads; nothing while the file is written.
+
+        Jupyter writes in place, with a copy beside it. When it is killed meanwhile both stay as
+        they are, until the server makes the file whole at its next start.
+        """
+        text = self.file.read_text()
+        copy = self.file.with_name(f".~{self.file.name}")
+        return text if not copy.exists() and self.file.read_text() == text else ""
 
     async def _quiet(self) -> bool:
         """Wait until the file is what everybody sees, or there is something to choose."""

@@ -10,7 +10,7 @@ import jsonschema
 import pytest
 
 from tests.support.server import JupyterServer
-from tests.support.sync_client import SyncClient, until
+from tests.support.sync_client import SOON, SyncClient, until
 
 
 async def test_a_room_is_a_real_folder_with_a_real_file(server: JupyterServer) -> None:
@@ -105,7 +105,7 @@ async def test_a_link_with_one_use_lets_one_of_two_racing_people_in(server: Jupy
 
 async def test_an_expired_link_is_dead(server: JupyterServer) -> None:
     room = await server.room()
-    code = await server.invite(room["id"], expires_in_hours=0.5 / 3600)
+    code = await server.invite(room["id"], expires_in_hours=1 / 3600)
     person = server.person()
     statuses: list[int] = []
 
@@ -151,7 +151,7 @@ async def test_closing_cuts_everybody_and_reopening_lets_them_back(server: Jupyt
     pad = await guest.document().connect()
     answer = await server.host.api("PATCH", f"rooms/{room['id']}", {"state": "closed"})
     assert answer.json()["state"] == "closed"
-    await until(lambda: pad.closed, "the guest cut", 2)
+    await until(lambda: pad.closed, "the guest cut", SOON)
     assert pad.close_code == 4410 and "closed" in str(pad.close_reason)
     await pad.connect()
     assert pad.close_code == 4410
@@ -167,10 +167,12 @@ async def test_closing_cuts_everybody_and_reopening_lets_them_back(server: Jupyt
 
 
 async def test_a_room_ends_on_time_even_while_people_are_in_it(server: JupyterServer) -> None:
-    room = await server.room(expires_in_hours=2.5 / 3600)
+    room = await server.room()
     guest = await server.guest(room["id"])
     pad = await guest.document().connect()
-    await until(lambda: pad.closed, "the end of the room", 10)
+    wish = {"expires_in_hours": 1 / 3600}
+    assert (await server.host.api("PATCH", f"rooms/{room['id']}", wish)).status_code == 200
+    await until(lambda: pad.closed, "the end of the room")
     assert pad.close_code == 4411 and "over" in str(pad.close_reason)
     await pad.connect()
     assert pad.close_code in {4401, 4411}
@@ -196,7 +198,7 @@ async def test_deleting_a_room_keeps_its_files_unless_asked(server: JupyterServe
 
 
 async def _cut(pad: SyncClient) -> None:
-    await until(lambda: pad.closed, "the guest cut", 2)
+    await until(lambda: pad.closed, "the guest cut", SOON)
 
 
 async def test_people_are_told_who_comes_and_goes(server: JupyterServer) -> None:
@@ -224,7 +226,7 @@ async def test_leaving_ends_the_session_everywhere(server: JupyterServer) -> Non
     guest = await server.guest(room["id"])
     pad = await guest.document().connect()
     assert (await guest.api("POST", f"rooms/{room['id']}/leave")).status_code == 204
-    await until(lambda: pad.closed, "the socket", 2)
+    await until(lambda: pad.closed, "the socket", SOON)
     assert pad.close_code == 4401
     assert (await guest.api("GET", f"rooms/{room['id']}")).status_code == 401
 

@@ -22,6 +22,8 @@ from jupyter_codepad.sync.protocol import (
 )
 
 DEADLINE_SECONDS = 20.0
+SOON = 10.0
+"""Before a server looks by itself at what it was not told of."""
 
 
 async def until(condition: Callable[[], Any], what: str, seconds: float = DEADLINE_SECONDS) -> None:

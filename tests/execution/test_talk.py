@@ -6,11 +6,13 @@ import asyncio
 import json
 import subprocess
 import sys
+from types import SimpleNamespace
 
 import pytest
 
 from jupyter_codepad.execution.shapes import Message
 from jupyter_codepad.execution.talk import QuestionOrder
+from jupyter_codepad.execution.toolchain import waiting
 from tests.execution.test_languages import Console, kernel_of, kernel_with, run
 from tests.support.sync_client import until
 
@@ -89,6 +91,26 @@ async def test_a_question_waits_for_the_output_before_it(monkeypatch: pytest.Mon
     for _ in range(1000):
         order.output_came()
     assert len(asked) == 5
+
+
+def test_a_program_whose_turn_does_not_come_is_not_taken_for_one_that_waits(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    now, used = [100.0], [1.0]
+    clocks = SimpleNamespace(monotonic=lambda: now[0], clock_gettime=lambda _clock: used[0])
+    monkeypatch.setattr(waiting, "time", clocks)
+    watch = waiting.InputWatch(0, 1)  # nothing is seen of its calls
+
+    def looks(count: int) -> list[bool]:
+        found = []
+        for _ in range(count):
+            now[0] += 0.5  # on a busy machine
+            found.append(bool(watch.waits([])))
+        return found
+
+    assert not any(looks(4))
+    used[0] += 0.001
+    assert looks(20) == [False] * 6 + [True] * 14
 
 
 class Busy(Console):

@@ -24,7 +24,9 @@ CALLS = {
 }
 POLLIN = 1
 FDS_LIMIT = 1024
-STILL_SECONDS = 0.2
+STILL_SECONDS, STILL_LOOKS = 0.2, 6
+"""So long, and so often, a program that stands still is found to have used no time: on a busy
+machine its turn comes later, but then so does that of who looks."""
 STATE = re.compile(r"^State:\s*(\w)", re.MULTILINE)
 SLEEPS = re.compile(r"^voluntary_ctxt_switches:\s*(\d+)", re.MULTILINE)
 
@@ -42,6 +44,7 @@ class InputWatch:
         self._seen = False
         self._clock = -1.0
         self._still_since = 0.0
+        self._looks = 0
 
     def waits(self, pids: list[int]) -> str:
         """Who of these processes waits for input now, and since which sleep of theirs; "": nobody.
@@ -81,8 +84,9 @@ class InputWatch:
             clock = time.clock_gettime((~self._pid << 3) | 2)  # clock_getcpuclockid(3)
             now = time.monotonic()
             if clock != self._clock:
-                self._clock, self._still_since = clock, now
-            if now - self._still_since >= STILL_SECONDS:
+                self._clock, self._still_since, self._looks = clock, now, 0
+            self._looks += 1
+            if self._looks > STILL_LOOKS and now - self._still_since >= STILL_SECONDS:
                 return f"used {clock} s"
         return ""
 

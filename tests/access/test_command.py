@@ -173,17 +173,15 @@ async def test_presence_says_since_when_where_and_whether_idle(tmp_path: Path) -
         first = await shown()
         assert first["online"] and first["document"] == "pad" and first["online_since"]
         assert (await people_of(server.host, room["id"]))["Host"]["document"] == "runs"
-        news = [e for e in pad.events if e["type"] == "participants"]
 
-        def idle() -> bool:
-            nonlocal news
-            news = [e for e in pad.events if e["type"] == "participants"]
-            people = {p["name"]: p for p in news[-1]["participants"]} if news else {}
-            return bool(people.get("Ada", {}).get("idle"))
+        def idle() -> list[bool]:
+            told = [e["participants"] for e in pad.events if e["type"] == "participants"]
+            return [bool(p["idle"]) for people in told for p in people if p["name"] == "Ada"]
 
-        await until(idle, "Ada is idle")
+        await until(lambda: idle()[-1:] == [True], "Ada is idle")
+        before = len(idle())
         pad.say({"active": 5})
-        await until(lambda: not idle(), "Ada is back")
+        await until(lambda: False in idle()[before:], "Ada is back")
         assert not watching.closed
     finally:
         await server.close()

@@ -15,7 +15,7 @@ from tests.support.server import JupyterServer
 from tests.support.trap import Trap, open_trap
 
 # The other tests go on beside these, and machines differ.
-expect.set_options(timeout=15_000)
+expect.set_options(timeout=30_000)
 
 
 @pytest.fixture(scope="package", autouse=True)

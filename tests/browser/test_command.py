@@ -149,7 +149,7 @@ async def test_raised_hands_names_and_the_end_of_the_room(
 async def test_people_are_warned_before_the_end_and_get_more_time(
     server: JupyterServer, chromium: Browser
 ) -> None:
-    room = await server.room(expires_in_hours=9.5 / 60)
+    room = await server.room(expires_in_hours=9.9 / 60)
     host = await host_page(chromium, server, room["id"])
     ada = await join(chromium, server, await server.invite(room["id"]), "Ada")
     warning = ada.page.get_by_test_id("time-warning")
@@ -224,7 +224,7 @@ async def test_what_was_typed_while_editing_was_paused_can_be_copied(
     await server.host.api("PATCH", f"rooms/{room['id']}", {"restrictions": {"member": ["edit"]}})
     await ada.context.set_offline(False)
     end = ada.page.get_by_test_id("end-screen")
-    await expect(end).to_contain_text("not taken", timeout=20_000)
+    await expect(end).to_contain_text("not taken")
     await expect(end.get_by_label("Your text")).to_have_value("kept = 1\ntyped_offline = 2\n")
     await end.get_by_role("button", name="Enter again").click()
     await ready(ada.page)
@@ -292,10 +292,10 @@ async def test_jupyterlab_admits_from_the_lobby(
     page = (await lab.open()).page
     await page.get_by_role("tab", name="Codepad").click()
     item = page.locator(f'[data-room-id="{room["id"]}"]')
-    await expect(item).to_be_visible(timeout=30_000)
+    await expect(item).to_be_visible()
     ada = await knock(chromium, server, await server.invite(room["id"], "candidate"), "Ada")
     toast = page.locator(".Toastify__toast").filter(has_text="Ada wants to join")
-    await expect(toast).to_be_visible(timeout=20_000)
+    await expect(toast).to_be_visible()
     await toast.get_by_role("button", name="Admit").click()
     await ready(ada.page)
     await item.get_by_test_id("room-people").click()

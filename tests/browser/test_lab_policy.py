@@ -84,10 +84,10 @@ async def test_lab_works_under_its_policy(server: JupyterServer, trap: Trap) -> 
     lab = await open_lab(await Window.open(trap.browser), server, "work.ipynb")
     page = lab.page
     cell = page.locator(".jp-Notebook .jp-CodeCell").first
-    await expect(page.locator("#jp-main-statusbar")).to_contain_text("| Idle", timeout=30_000)
+    await expect(page.locator("#jp-main-statusbar")).to_contain_text("| Idle")
     await cell.locator(".cm-content").click()
     await page.keyboard.press("Shift+Enter")
-    await expect(cell.locator(".jp-OutputArea")).to_contain_text("42", timeout=30_000)
+    await expect(cell.locator(".jp-OutputArea")).to_contain_text("42")
     await expect(
         page.locator(".jp-MarkdownOutput mjx-container, .jp-MarkdownOutput .MathJax")
     ).to_have_count(1)

@@ -78,7 +78,7 @@ async def test_a_program_asks_and_the_second_person_answers(
     ada, bob = await join(chromium, server, code, "Ada"), await join(chromium, server, code, "Bob")
     olga = await join(chromium, server, await server.invite(room["id"], "observer"), "Olga")
     await ada.page.get_by_test_id("run").click()
-    await expect(ada.page.get_by_test_id("stdin-field")).to_be_focused(timeout=30_000)
+    await expect(ada.page.get_by_test_id("stdin-field")).to_be_focused()
     await expect(ada.page.get_by_test_id("run-entry")).to_contain_text("Name?")
     await olga.page.set_viewport_size({"width": 360, "height": 740})
     await olga.page.get_by_test_id("tab-asks").click()
@@ -91,7 +91,7 @@ async def test_a_program_asks_and_the_second_person_answers(
     await field.press("Enter")
     for window in (ada, bob, olga):
         entry = window.page.get_by_test_id("run-entry")
-        await expect(entry).to_have_attribute("data-status", "ok", timeout=20_000)
+        await expect(entry).to_have_attribute("data-status", "ok")
         await expect(entry).to_contain_text("Hello, Grace!")
         await expect(entry.get_by_test_id("answered-by")).to_contain_text("Bob")
         await expect(window.page.get_by_test_id("stdin-field")).to_have_count(0)
@@ -100,7 +100,7 @@ async def test_a_program_asks_and_the_second_person_answers(
     await bob.page.get_by_test_id("stdin-text").fill("Linus\n")
     await bob.page.get_by_test_id("run").click()
     entry = ada.page.get_by_test_id("run-entry").nth(1)
-    await expect(entry).to_have_attribute("data-status", "ok", timeout=20_000)
+    await expect(entry).to_have_attribute("data-status", "ok")
     await expect(entry).to_contain_text("Hello, Linus!")
     for window in (ada, bob, olga):
         assert window.problems == []

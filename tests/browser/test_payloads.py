@@ -176,7 +176,7 @@ def test_what_a_run_prints_does_nothing(stage: Stage) -> None:
         await cell.locator(".cm-content").click()
         await room.keyboard.press("Shift+Enter")
         for window in stage.windows.values():
-            await expect(window.page.get_by_text("ran all").first).to_be_visible(timeout=30_000)
+            await expect(window.page.get_by_text("ran all").first).to_be_visible()
         await stage.nothing_happened()
 
     run(stage, scene())

@@ -125,7 +125,7 @@ async def kernel_counts(url: str) -> AsyncGenerator[int | None, None]:
     async with httpx.AsyncClient(headers={"Authorization": f"token {TOKEN}"}) as http:
         while True:
             try:
-                yield len((await http.get(f"{url}/api/kernels", timeout=5)).json())
+                yield len((await http.get(f"{url}/api/kernels", timeout=30)).json())
             except httpx.HTTPError:
                 yield None
             await asyncio.sleep(0.05)
@@ -133,7 +133,7 @@ async def kernel_counts(url: str) -> AsyncGenerator[int | None, None]:
 
 async def left_without_kernels(url: str) -> None:
     """Wait until the gateway has no kernel of ours any more."""
-    async with asyncio.timeout(10), aclosing(kernel_counts(url)) as counts:
+    async with asyncio.timeout(30), aclosing(kernel_counts(url)) as counts:
         async for count in counts:
             if count == 0:
                 return

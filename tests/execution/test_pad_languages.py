@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +11,7 @@ from pycrdt import Array, Map
 from jupyter_codepad.execution.languages import LANGUAGES
 from tests.execution.test_limits import server_with
 from tests.execution.test_runs import Desk, desk, screen, text_of
+from tests.support.files import notebook_in
 from tests.support.server import JupyterServer, Person
 from tests.support.sync_client import until
 
@@ -31,7 +31,7 @@ async def test_the_pad_goes_on_in_another_language_for_everybody(server: Jupyter
     starter = LANGUAGES["bash"].starter_text
     for client in (at.pad, other, lab):
         await until(lambda client=client: str(client.text) == starter, "the new starter")  # type: ignore[misc]
-    assert at.screen.kernel["status"] == "off"
+    await until(lambda: at.screen.kernel["status"] == "off", "the end of its kernel")
     room = (await server.host.api("GET", f"rooms/{at.id}")).json()
     assert room["pad_path"].endswith("/main.sh")
     assert not server.pad_file(at.room).exists()
@@ -39,6 +39,7 @@ async def test_the_pad_goes_on_in_another_language_for_everybody(server: Jupyter
     lab.type("echo from lab\n")
     path = lab.ydoc.get("state", type=Map)
     await until(lambda: path.get("path") == room["pad_path"], "the new name in JupyterLab")
+    await until(lambda: {"more", "lab"} <= set(str(at.pad.text).split()), "both on the server")
     run = await at.screen.end_of(await at.start(None, by=bob))
     assert text_of(run).startswith("Hello, room!\n") and "from lab" in text_of(run)
     await until(lambda: "echo more" in server.pad_file(room).read_text(), "the file is written")
@@ -197,7 +198,7 @@ async def a_notebook_goes_on_in_another_kernel(server: JupyterServer) -> None:
     await shown.end_of(answer.json()["id"])
     answer = await change(ada, room["id"], "kernel:python3")
     assert answer.json()["language"] == "kernel:python3" and answer.json()["pad_type"] == "notebook"
-    assert shown.kernel["status"] == "off"
+    await until(lambda: shown.kernel["status"] == "off", "the end of its kernel")
     cells = pad.ydoc.get("cells", type=Array)
     await until(lambda: cells[0]["execution_count"] == 1, "the cell as it was")
     assert str(cells[0]["source"]) == "x = 6 * 7\nprint(x)" and len(cells[0]["outputs"]) == 1
@@ -207,8 +208,8 @@ async def a_notebook_goes_on_in_another_kernel(server: JupyterServer) -> None:
     answer = await ada.api("POST", f"rooms/{room['id']}/runs", run)
     assert (await shown.end_of(answer.json()["id"]))["status"] == "ok"
     file = server.pad_file(room)
-    await until(lambda: "again" in file.read_text(), "the file")
-    metadata = json.loads(file.read_text())["metadata"]
+    await until(lambda: "again" in str(notebook_in(file)["cells"]), "the file")
+    metadata = notebook_in(file)["metadata"]
     assert metadata["kernelspec"]["name"] == "python3"
     assert metadata["kernelspec"]["display_name"] == "Python 3 (ipykernel)"
     assert metadata["language_info"] == {"name": "python"}

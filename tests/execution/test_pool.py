@@ -131,7 +131,7 @@ async def test_the_languages_used_last_are_kept_one_kernel_each() -> None:
 
 async def test_nothing_is_kept_for_what_nobody_uses() -> None:
     starts = Starts()
-    async with pool(starts, idle_seconds=0.5) as made:
+    async with pool(starts, idle_seconds=1.0) as made:
         made.take("c")
         await until(lambda: made.has("c"), "a kernel")
         await until(lambda: made.count == 0, "its end")

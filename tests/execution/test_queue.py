@@ -154,7 +154,7 @@ async def test_rooms_wait_in_turn_see_their_place_and_nothing_is_lost(tmp_path: 
         assert [text_of(run) for run in done] == ["0\n", "1\n", "2\n"]
         assert [run["status"] for run in done] == ["ok"] * 3
         assert first.screen.run(busy)["status"] == "running"
-        assert first.screen.run(more)["position"] == 1
+        await until(lambda: first.screen.run(more)["position"] == 1, "its place in its room")
         started = [run["started_at"] for run in done]
         assert started == sorted(started), "in the order in which they were asked for"
         await _restart_and_stop_while_waiting(first, others, busy)
@@ -162,19 +162,38 @@ async def test_rooms_wait_in_turn_see_their_place_and_nothing_is_lost(tmp_path: 
 
 async def _restart_and_stop_while_waiting(first: Desk, others: list[Desk], busy: str) -> None:
     """What waits for its turn can be stopped, restarted and closed, and the line goes on."""
-    stop = f"rooms/{first.id}/runs/{busy}/interrupt"
-    assert (await first.ada.api("POST", stop)).status_code == 202
+    await stop(first, busy)
     await first.screen.end_of(busy)
+    for _ in range(3):  # on a slow machine the busy room may have given way meanwhile
+        if await _stopped_in_line(first, others):
+            return
+    raise AssertionError("what waits was not stopped")
+
+
+async def _stopped_in_line(first: Desk, others: list[Desk]) -> bool:
+    """Whether what is stopped had not had its turn yet."""
     again = await others[0].start("import time\nprint('on', flush=True)\ntime.sleep(60)")
     await until(lambda: others[0].screen.run(again).get("outputs"), "a busy room", 30)
     waiting = [await at.start("print('waited')") for at in (first, *others[1:])]
-    await until(lambda: others[2].screen.run(waiting[2]).get("position") == 2, "the last's place")
-    stop = f"rooms/{first.id}/runs/{waiting[0]}/interrupt"
-    assert (await first.ada.api("POST", stop)).status_code == 202
+    last = others[2].screen
+    await until(
+        lambda: last.run(waiting[2]).get("position") == 2 or last.run(waiting[2]).get("outputs"),
+        "the last's place",
+    )
+    await stop(first, waiting[0])
     restart = f"rooms/{others[1].id}/kernel/restart"
     assert (await others[1].ada.api("POST", restart)).status_code == 202
-    assert (await first.screen.end_of(waiting[0]))["status"] == "interrupted"
-    assert (await others[1].screen.end_of(waiting[1]))["status"] == "interrupted"
+    ends = [
+        await at.screen.end_of(run) for at, run in zip((first, others[1]), waiting, strict=False)
+    ]
     later = await others[1].start("print('later')")
     for at, run, words in ((others[2], waiting[2], "waited\n"), (others[1], later, "later\n")):
         assert text_of(await at.screen.end_of(run)) == words
+    await stop(others[0], again)
+    await others[0].screen.end_of(again)
+    return [end["status"] for end in ends] == ["interrupted"] * 2
+
+
+async def stop(at: Desk, run_id: str) -> None:
+    answer = await at.ada.api("POST", f"rooms/{at.id}/runs/{run_id}/interrupt")
+    assert answer.status_code == 202

@@ -567,7 +567,7 @@ def test_an_interrupt_reaches_the_code_and_what_it_has_started(box: Box) -> None
         reply = asyncio.create_task(kernel.execute(code, hear))
         await begun.wait()
         kernel.interrupt()
-        return await asyncio.wait_for(reply, 5)
+        return await asyncio.wait_for(reply, 30)
 
     assert box.wait(run())["ename"] == "KeyboardInterrupt"
     wait_until(lambda: processes_named("sleep 4567") == [], "its end")

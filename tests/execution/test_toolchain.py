@@ -282,7 +282,7 @@ def test_what_is_of_no_use_any_more_is_removed_and_nothing_else(tmp_path: Path) 
 async def test_compiling_that_takes_a_while_is_told_once() -> None:
     found = installed(LANGUAGES["bash"])
     assert found is not None
-    slow = dataclasses.replace(found.toolchain.recipe, compile=("sleep", "0.9"))
+    slow = dataclasses.replace(found.toolchain.recipe, compile=("sleep", "2"))
     chain = dataclasses.replace(found.toolchain, recipe=slow)
     heard: list[Message] = []
     async with kernel_with(dataclasses.replace(found, toolchain=chain)) as kernel:

@@ -87,7 +87,7 @@ async def test_ipywidgets_are_words_and_nothing_breaks(server: JupyterServer) ->
     cells = await at.set(SHOWS, INTERACTS, COLLECTS, GOES_ON)
     runs = [await at.screen.end_of(run_id) for run_id in await at.run_all(cells)]
     assert [run["status"] for run in runs] == ["ok"] * len(cells)
-    await until(lambda: "after" in at.text(cells[3]), "the last output")
+    await until(lambda: "after 7\n" in at.text(cells[3]), "the last output")
 
     def shown(cell: str) -> list[str]:
         outputs: list[dict[str, Any]] = at.cell(cell)["outputs"]

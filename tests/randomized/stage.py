@@ -294,12 +294,15 @@ class Act:
     async def _whole_text(self) -> str:
         """What another program reads; nothing while the file is written.
 
-        Jupyter writes in place, with a copy beside it. When it is killed meanwhile both stay as
-        they are, until the server makes the file whole at its next start.
+        Jupyter writes in place: after a kill a file may be cut short until the server comes back.
         """
         text = self.file.read_text()
-        copy = self.file.with_name(f".~{self.file.name}")
-        return text if not copy.exists() and self.file.read_text() == text else ""
+        if self.kind == "notebook":
+            try:
+                nbformat.reads(text, 4)
+            except nbformat.reader.NotJSONError:
+                return ""
+        return text
 
     async def _quiet(self) -> bool:
         """Wait until the file is what everybody sees, or there is something to choose."""

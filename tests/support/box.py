@@ -141,7 +141,7 @@ def processes_named(mark: str) -> list[int]:
     return found
 
 
-def wait_until(condition: Any, what: str, seconds: float = 10) -> None:
+def wait_until(condition: Any, what: str, seconds: float = 30) -> None:
     """Wait for a condition without an event loop."""
     end = time.monotonic() + seconds
     while not condition():

@@ -62,7 +62,7 @@ class Window:
         context = await browser.new_context(
             **{"viewport": {"width": 1280, "height": 800}, **options}
         )
-        context.set_default_timeout(20_000)
+        context.set_default_timeout(30_000)
         return cls(context, await context.new_page())
 
     def _console(self, message: Any) -> None:

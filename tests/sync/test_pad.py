@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,7 @@ import pytest
 from pycrdt import Array, Doc, Map, Text
 
 from jupyter_codepad.sync.protocol import Kind, SyncStep, sync_frame, var_bytes, var_uint
+from tests.support.files import notebook_in
 from tests.support.server import JupyterServer
 from tests.support.sync_client import SyncClient, until
 
@@ -78,11 +80,16 @@ async def test_who_does_not_read_is_left_out_and_then_gets_everything(tmp_path: 
             del lab.text[6:]
             lab.type(f"{number}\n")
             await until(partial(has_text, quick, f"start\n{number}\n"), "the quick one follows")
+            if number % 10 == 0:  # what waits to be written is not what is asked for here
+                quick.type("x")
+                del quick.text[len(str(quick.text)) - 1 :]
+                await until(lambda: quick.durable, "the log follows, too")
             del lab.text[6:]
         grown = process.memory_info().rss - before
         assert grown < 20_000_000, "40 MB have been sent to who does not read"
         metrics = (await server.host.http.get(f"{server.url}metrics")).text
-        assert "codepad_sync_clients_behind_total 1.0" in metrics
+        behind = re.search(r"codepad_sync_clients_behind_total (\d+)", metrics)
+        assert behind is not None and int(behind.group(1)) >= 1
         lab.type("end\n")
         slow.reading.set()
         await until(partial(has_text, slow, "start\nend\n"), "all of it")
@@ -304,9 +311,11 @@ async def test_notebooks_sync_and_survive_a_kill(own_server: JupyterServer) -> N
     await asyncio.gather(ada.connect(), bob.connect())
     assert len(bob.cells()) == 1
     file = own_server.pad_file(room)
-    await until(lambda: "x = 1\\n" in file.read_text(), "the notebook's file")
-    await until(lambda: "y = 2" in file.read_text(), "the notebook's file")
-    assert json.loads(file.read_text())["cells"][0]["source"] == ["x = 1\n", "y = 2"]
+    source = ["x = 1\n", "y = 2"]
+    await until(
+        lambda: [cell["source"] for cell in notebook_in(file)["cells"]] == [source],
+        "the notebook's file",
+    )
 
 
 async def test_no_cell_of_a_room_is_ever_trusted(server: JupyterServer) -> None:
@@ -358,8 +367,10 @@ async def test_a_notebook_of_which_somebody_has_left_nothing_is_written_all_the_
         mallory.cells().clear()
         mallory.ydoc.get("meta", type=Map).clear()
     file = server.pad_file(room)
-    await until(lambda: '"cells": []' in file.read_text(), "the empty notebook")
-    assert json.loads(file.read_text())["nbformat"] == 4
+    await until(
+        lambda: (notebook_in(file)["cells"], notebook_in(file).get("nbformat")) == ([], 4),
+        "the empty notebook",
+    )
     assert "Error while saving" not in server.log[before:]
 
 

@@ -2,16 +2,21 @@
 
 Prints: time until the pad can be edited, on the room page and in JupyterLab; from a key in one
 window to the letter in another; from Run in one window to the output in another; keys again while
-programs print as much as they can (``--floods``: only these). Times are in milliseconds. Read
-ratios: the machine's other work is in every figure.
+programs print as much as they can (``--floods``: only these), in a code file on two room pages and
+in a notebook on a room page and in JupyterLab. Times are in milliseconds. Read ratios: the
+machine's other work is in every figure.
 """
 
 from __future__ import annotations
 
 import asyncio
+import json
 import statistics
 import sys
 import tempfile
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
@@ -27,29 +32,35 @@ RUNS = 40
 LOADS = 5
 FLOOD_RUNS = 20
 FLOODS = {
-    "10,000 lines": "for i in range(10_000): print('line', i)",
+    "10,000 lines": (
+        "import time\nfor i in range(10_000):\n    print('line', i)\n    time.sleep(0.0006)"
+    ),
+    "10,000 lines at once": "for i in range(10_000): print('line', i)",
     "100 MB": "for _ in range(1600): print('x' * 65_536)",
     "progress bars": "for i in range(1_000_000): print(f'\\r{i} ' + '#' * 60, end='')",
     "cursor moves": "print('\\x1b[A\\x1b[K' * 3_000_000)",
 }
 
 CLOCK = "performance.timeOrigin + performance.now()"
-WATCH_TEXT = f"""() => {{
+WATCH_TEXT = f"""place => {{
   window.seen = [];
-  const content = document.querySelector('.cm-content');
-  new MutationObserver(() => {{
+  const content = document.querySelectorAll('.cm-content')[place];
+  window.watching?.disconnect();
+  window.watching = new MutationObserver(() => {{
     const count = (content.textContent.match(/k/g) || []).length;
     while (window.seen.length < count) window.seen.push({CLOCK});
-  }}).observe(content, {{childList: true, subtree: true, characterData: true}});
+  }});
+  window.watching.observe(content, {{childList: true, subtree: true, characterData: true}});
 }}"""
-NOTE_KEYS = f"""() => {{
+NOTE_KEYS = f"""place => {{
   window.pressed = [];
   if (window.noting) return;
   window.noting = true;
-  document.querySelector('.cm-content').addEventListener('keydown', e => {{
+  document.querySelectorAll('.cm-content')[place].addEventListener('keydown', e => {{
     if (e.key === 'k') window.pressed.push({CLOCK});
   }}, true);
 }}"""
+NO_KEYS = "place => !document.querySelectorAll('.cm-content')[place].textContent.includes('k')"
 WATCH_OUTPUT = f"""() => {{
   window.shown = {{}};
   const output = document.querySelector('[data-testid=output]');
@@ -107,25 +118,46 @@ async def editable(browser: Browser, server: JupyterServer) -> None:
     print(f"editable, JupyterLab        {summary(lab_times)}   {ratio:.1f} times as long")
 
 
-async def keys(ada: Page, bob: Page, what: str = "key to the other screen") -> float:
+@dataclass(frozen=True)
+class Screen:
+    """A page, and which of its editors people type in."""
+
+    page: Page
+    place: int = 0
+
+
+async def keys(ada: Screen, bob: Screen, what: str = "key to the other screen") -> float:
     """From a key at Ada's to the letter at Bob's; returns the 95th percentile."""
-    await ada.locator(".cm-content").click()
-    await ada.keyboard.press("Control+a")
-    await ada.keyboard.press("Delete")
-    await until_true(bob, "!document.querySelector('.cm-content').textContent.includes('k')")
-    await bob.evaluate(WATCH_TEXT)
-    await ada.evaluate(NOTE_KEYS)
+    await ada.page.locator(".cm-content").nth(ada.place).click()
+    await ada.page.keyboard.press("Control+a")
+    await ada.page.keyboard.press("Delete")
+    while not await bob.page.evaluate(NO_KEYS, bob.place):  # noqa: ASYNC110
+        await asyncio.sleep(0.005)
+    await bob.page.evaluate(WATCH_TEXT, bob.place)
+    await ada.page.evaluate(NOTE_KEYS, ada.place)
     for _ in range(KEYS):
-        await ada.keyboard.press("k", delay=20)
-    await until_true(bob, f"window.seen.length >= {KEYS}")
-    pressed = await ada.evaluate("window.pressed")
-    seen = await bob.evaluate("window.seen")
+        await ada.page.keyboard.press("k", delay=20)
+    await until_true(bob.page, f"window.seen.length >= {KEYS}")
+    pressed = await ada.page.evaluate("window.pressed")
+    seen = await bob.page.evaluate("window.seen")
     delays = [b - a for a, b in zip(pressed, seen, strict=True)]
-    print(f"{what:28}{summary(delays)}")
+    print(f"{what:44}{summary(delays)}", flush=True)
     return p95_of(delays)
 
 
-async def floods(server: JupyterServer, room_id: str, ada: Page, bob: Page) -> None:
+@asynccontextmanager
+async def running(server: JupyterServer, room_id: str, **wish: str) -> AsyncIterator[None]:
+    """The pad, or the cell that is wished for, runs time and again."""
+    runs = []
+    for _ in range(FLOOD_RUNS):
+        answer = await server.host.api("POST", f"rooms/{room_id}/runs", wish)
+        runs.append(answer.json()["id"])
+    yield
+    for run_id in runs:
+        await server.host.api("POST", f"rooms/{room_id}/runs/{run_id}/interrupt")
+
+
+async def floods(server: JupyterServer, room_id: str, ada: Screen, bob: Screen) -> None:
     """Keys again while programs print as much as they can, one after the other."""
     pad = await server.host.document(room_id=room_id).connect()
     quiet = await keys(ada, bob, "key, nothing runs")
@@ -134,14 +166,43 @@ async def floods(server: JupyterServer, room_id: str, ada: Page, bob: Page) -> N
         pad.text.clear()
         pad.type(code)
         await pad_is_saved(pad)
-        runs = []
-        for _ in range(FLOOD_RUNS):
-            answer = await server.host.api("POST", f"rooms/{room_id}/runs", {})
-            runs.append(answer.json()["id"])
-        p95 = await keys(ada, bob, f"key, {what}")
-        print(f"{'':28}{p95 / quiet:.2f} times the p95 of when nothing runs")
-        for run_id in runs:
-            await server.host.api("POST", f"rooms/{room_id}/runs/{run_id}/interrupt")
+        async with running(server, room_id):
+            p95 = await keys(ada, bob, f"key, {what}")
+        print(f"{'':44}{p95 / quiet:.2f} times the p95 of when nothing runs")
+
+
+async def notebook_floods(browser: Browser, server: JupyterServer) -> None:
+    """The same in the second cell of a notebook while the first one runs."""
+    cells: list[dict[str, object]] = [
+        {"cell_type": "code", "id": name, "metadata": {}, "execution_count": None, "outputs": []}
+        for name in ("flood", "typing")
+    ]
+    content = {
+        "cells": [{**cell, "source": "#"} for cell in cells],
+        "metadata": {"kernelspec": {"name": "python3", "display_name": "Python 3"}},
+        "nbformat": 4,
+        "nbformat_minor": 5,
+    }
+    (server.root_dir / "floods.ipynb").write_text(json.dumps(content))
+    room = await server.room(source_path="floods.ipynb")
+    lab = await Window.open(browser)
+    await lab.page.goto(f"{server.url}lab/tree/{room['pad_path']}?token={server.token}&reset")
+    await lab.page.locator(".jp-Notebook .cm-content").nth(1).wait_for(timeout=60_000)
+    page = await join(browser, server, room["id"], "Bob")
+    await page.locator("[data-testid=cell] .cm-content").nth(1).wait_for()
+    bob, ada = Screen(page, 1), Screen(lab.page, 1)
+    pad = await server.host.document(room_id=room["id"]).connect()
+    ways = {"page to JupyterLab": (bob, ada), "JupyterLab to page": (ada, bob)}
+    quiet = {way: await keys(*screens, f"{way}, nothing runs") for way, screens in ways.items()}
+    for what in ("10,000 lines", "10,000 lines at once", "100 MB"):
+        source = pad.cells()[0]["source"]
+        source.clear()
+        source += FLOODS[what]
+        await pad_is_saved(pad)
+        for way, screens in ways.items():
+            async with running(server, room["id"], cell_id="flood"):
+                p95 = await keys(*screens, f"{way}, {what}")
+            print(f"{'':44}{p95 / quiet[way]:.2f} times the p95 of when nothing runs")
 
 
 async def pad_is_saved(pad: SyncClient) -> None:
@@ -183,10 +244,14 @@ async def main() -> None:
                 room = await server.room(starter_text="")
                 ada = await join(browser, server, room["id"], "Ada")
                 bob = await join(browser, server, room["id"], "Bob")
+                screens = Screen(ada), Screen(bob)
                 if not only_floods:
-                    await keys(ada, bob)
+                    await keys(*screens)
                     await runs(ada, bob)
-                await floods(server, room["id"], ada, bob)
+                await floods(server, room["id"], *screens)
+                await ada.context.close()
+                await bob.context.close()
+                await notebook_floods(browser, server)
         finally:
             await server.close()
 

@@ -21,8 +21,10 @@ type ShownChange = Parameters<Parameters<Shown['changed']['connect']>[0]>[1];
 type SharedCell = CodeCellModel['sharedModel'];
 type Change = Parameters<Parameters<SharedCell['changed']['connect']>[0]>[1];
 
-/** So much of the end of a text is shown while more comes or somebody types: JupyterLab draws it anew each time. */
+/** So much of the end of a text is shown while more comes: JupyterLab draws it anew each time. */
 const MOVING_CHARACTERS = 20_000;
+/** The same while somebody types: a letter never waits long for it. */
+const TYPING_CHARACTERS = 2_000;
 /** After so long without either the rest is shown too. */
 const STILL_MS = 1000;
 
@@ -82,10 +84,12 @@ class Mirror {
       clearTimeout(this._still);
       return;
     }
-    const moves = performance.now() - this._changedAt < STILL_MS || somebodyTypes();
+    const types = somebodyTypes();
+    const moves = types || performance.now() - this._changedAt < STILL_MS;
+    const most = types ? TYPING_CHARACTERS : moves ? MOVING_CHARACTERS : SHOWN_CHARACTERS;
     this._ours = true;
     try {
-      const left = putRight(this._cell, moves ? MOVING_CHARACTERS : SHOWN_CHARACTERS);
+      const left = putRight(this._cell, most);
       clearTimeout(this._still);
       if (moves && left) {
         this._still = setTimeout(() => this._drawing.ask(), STILL_MS);

@@ -197,8 +197,10 @@ async def test_a_second_room_has_its_kernel_at_once_and_a_folder_of_its_own(tmp_
             await warm_kernels(server, 1)
             before = kernels()
             two = await desk(server)
-            run = await two.run("import os\nprint(os.listdir(), 'mine' in globals(), os.nice(0))")
-            assert text_of(run) == f"['main.py'] False {NICENESS}\n"
+            run = await two.run("import os\nprint(os.listdir(), 'mine' in globals())")
+            assert text_of(run) == "['main.py'] False\n"
+            run = await two.run("print(os.nice(0), os.sched_getscheduler(0))")
+            assert text_of(run) == f"{NICENESS} {os.SCHED_BATCH}\n"
             assert two.screen.kernel["status"] == "idle"
             await warm_kernels(server, 1)
             assert len(kernels()) == 3

@@ -1,11 +1,11 @@
 """Starts ipykernel inside the sandbox; this file is read by the server and run in there.
 
 ipykernel sends all that was printed since its last flush as one message, however large, and a
-message for each flush, however many; what is too large or too much for the reader is lost. Here a
-program that prints without end is made to wait while its output leaves in pieces, flushes that
-follow on each other become one, and of what is too large only its size is sent. Programs find a
-``sys.stdin`` that can be read: from the people in the room, or from the input that a run was given.
-And a code file is run as one: it has its name, and may be another than the pad's.
+message for each flush, however many; what is too large or too much for the reader is lost. Here
+output leaves in pieces, a program waits while some of them are not read yet, flushes that follow on
+each other become one, and of what is too large only its size is sent. Programs find a ``sys.stdin``
+that can be read: from the people in the room, or from the input that a run was given. And a code
+file is run as one: it has its name, and may be another than the pad's.
 """
 
 import importlib
@@ -14,15 +14,16 @@ import importlib.util
 import io
 import linecache
 import os
-import re
 import sys
 import tempfile
+import threading
 import time
 import tokenize
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+import zmq
 from ipykernel import iostream
 from ipykernel.compiler import XCachingCompiler
 from ipykernel.iostream import OutStream
@@ -38,44 +39,34 @@ LINGER_SECONDS, LINGER_TIMES = 0.03, 60
 """So long a process that ends at once leaves ZeroMQ's thread to send what it has been given."""
 GATHER_SECONDS, UNFLUSHED_SECONDS = 0.008, 0.03
 """So long what is printed and not flushed waits; it is ipykernel that flushes then."""
-MESSAGES_PER_SECOND, MESSAGES_AT_ONCE = 500, 200
-"""More than this is not sent to who reads: the program waits."""
-MOVING_CHARACTERS = 2048
-"""So much text that moves the cursor counts for a message: to follow it takes who reads long, and
-what is not read yet would fill the memory of this process."""
-MOVES = re.compile(r"\x1b\[[0-9;?]*[A-LSTf]|\x08")
+UNREAD_MESSAGES = 8
+"""With so many that are not read yet the program waits: they would fill this process's memory."""
+SENT_SECONDS = 30.0
+"""How long it waits; who does not read at all is not heard."""
 MESSAGE_LIMIT_BYTES, QUESTION_LIMIT_BYTES = 3 * 1024 * 1024, 32 * 1024
 """The server reads no message that is larger than 4 MiB, and none of 64 KiB that asks for input."""
 SHORT_CHARACTERS, SHORT_LINES = 4000, 100
 OUTPUTS = frozenset({"stream", "display_data", "execute_result", "update_display_data"})
 """What a question comes after, on the screen."""
+FEW = frozenset({"status", "execute_input", "stream"})
+"""What is sent once in a run, or waited for by who has flushed it."""
 
 
-class Valve:
-    """Makes the program wait that sends more messages than somebody reads."""
-
-    def __init__(self) -> None:
-        self._credit: float = MESSAGES_AT_ONCE
-        self._at = time.monotonic()
-
-    def wait(self, moving: int = 0) -> None:
-        """Wait until one more may be sent; ``moving``: characters in it that move the cursor."""
-        now = time.monotonic()
-        earned = (now - self._at) * MESSAGES_PER_SECOND
-        cost = 1 + moving / MOVING_CHARACTERS
-        self._credit, self._at = min(MESSAGES_AT_ONCE, self._credit + earned) - cost, now
-        if self._credit < 0:
-            time.sleep(-self._credit / MESSAGES_PER_SECOND)
+def wait_for(wire: Any) -> None:
+    """Wait until what ipykernel's thread for output was given is on its way."""
+    if threading.current_thread() is not wire.thread:
+        on_its_way = threading.Event()
+        wire.schedule(on_its_way.set)
+        on_its_way.wait(SENT_SECONDS)
 
 
 class RoomOutStream(OutStream):
     """``sys.stdout`` and ``sys.stderr``: what is printed leaves in pieces, and not too often."""
 
     flush_interval = UNFLUSHED_SECONDS
-    valve = Valve()
     waiting: "dict[RoomOutStream, None]" = {}  # noqa: RUF012 - of both streams
     """Those with something that the program has flushed and that is not sent yet, in order."""
-    _unsent = _moving = 0
+    _unsent = 0
     _unflushed = False
     _flushed_at = 0.0
 
@@ -89,8 +80,6 @@ class RoomOutStream(OutStream):
             written += super().write(piece) or 0
             self._unflushed = True
             self._unsent += len(piece)
-            if MOVES.search(piece):
-                self._moving += len(piece)
             if self._unsent >= PIECE:
                 self.flush_now()
         return written
@@ -112,8 +101,6 @@ class RoomOutStream(OutStream):
 
     def flush_now(self) -> None:
         """Send what was printed, and wait until it is on its way."""
-        moving, self._moving = self._moving, 0
-        self.valve.wait(moving)
         parent: Any = super()
         parent.flush()
 
@@ -136,6 +123,7 @@ def exit_now(status: int) -> None:
     for stream in (sys.stdout, sys.stderr):
         if os.getpid() == KERNEL and isinstance(stream, RoomOutStream):
             stream.flush_now()
+            wait_for(stream.pub_thread)
     if os.getpid() == KERNEL:
         linger()
     exit_at_once(status)
@@ -155,7 +143,7 @@ KERNEL, exit_at_once = os.getpid(), os._exit
 
 
 class RoomSession(Session):
-    """Sends what can be read: not too much at a time, and after what was printed before."""
+    """Sends what can be read: no faster than it is, and after what was printed before."""
 
     _run = ""
     _outputs = 0
@@ -169,12 +157,13 @@ class RoomSession(Session):
         kind = str(msg_or_type["msg_type"] if isinstance(msg_or_type, dict) else msg_or_type)
         if kind != "stream":
             RoomOutStream.settle()
-        if kind in {"display_data", "update_display_data", "clear_output"}:
-            RoomOutStream.valve.wait()
         sizes = [memoryview(part).nbytes for part in options.get("buffers") or ()]
         if sum(sizes) > MESSAGE_LIMIT_BYTES:
             return None  # a widget's: these are not shown, and it would cost us what comes after it
-        return super().send(stream, msg_or_type, *args, **options)
+        sent = super().send(stream, msg_or_type, *args, **options)
+        if kind not in FEW and (wire := getattr(stream, "io_thread", None)) is not None:
+            wait_for(wire)
+        return sent
 
     def serialize(self, msg: Any, ident: Any = None) -> Any:
         """A message as it is sent; of one that is too large not all.
@@ -434,6 +423,13 @@ class RoomPythonKernel(IPythonKernel):
 
 class RoomKernelApp(IPKernelApp):
     """ipykernel with streams, a session and a kernel of ours."""
+
+    def _bind_socket(self, s: Any, port: int) -> Any:
+        if s.type == zmq.XPUB:  # output waits until it is read; ZeroMQ would drop it
+            s.set(zmq.XPUB_NODROP, 1)
+            s.set(zmq.SNDHWM, UNREAD_MESSAGES)
+        parent: Any = super()
+        return parent._bind_socket(s, port)
 
     @default("session")
     def _room_session(self) -> Session:

@@ -38,7 +38,8 @@ WAITING_MESSAGES = 32
 INPUT_MESSAGE_LIMIT_BYTES = 64 * 1024
 INPUT_PAUSE_SECONDS = 0.01
 """So long lies at least between two questions of a program."""
-FLOOD_PAUSE_SECONDS = 0.05
+FLOOD_PAUSE_SECONDS = 0.004
+"""Between two messages that nobody wants, in which the program waits: it is to come to its end."""
 OUTPUTS = frozenset({"stream", "display_data", "execute_result", "update_display_data"})
 """What a question comes after; when there is enough of it, it is not looked into."""
 NOT_BEGUN_SECONDS = 0.5
@@ -82,7 +83,7 @@ class RoomKernel:
         self._asked = ""
         self._begun = self._interrupt_due = self._interrupted = False
         self.busy = False
-        self._enough = self._slowly = self._failed = False
+        self._enough = self._hurry = self._failed = False
         self.death_words = ""
 
     @property
@@ -227,12 +228,12 @@ class RoomKernel:
             except KernelDied:
                 await self._line.last_words()
                 raise
-            self._slowly = False
+            self._hurry = True
             if not await self._line.heard_all(idle, lambda: self._enough):
                 heard.lost()
             return dict(content)
         finally:
-            self.busy = self._enough = self._slowly = False
+            self.busy = self._enough = self._hurry = False
             self._begun = self._interrupt_due = self._interrupted = False
             self._asked, self._talk, self._order = "", None, None
             order.close()
@@ -256,11 +257,10 @@ class RoomKernel:
     def want_less(self) -> None:
         """Nobody wants more output of this run: it is read slowly as long as it goes on.
 
-        What has gathered in the kernel by its end is read in no time: nothing is done with it.
+        What has gathered in the kernel by its end, or when it is to stop, is read in no time:
+        nothing is done with it.
         """
-        reply = self._replies.get(self._asked)
-        self._enough = reply is not None  # the next run has output of its own
-        self._slowly = reply is not None and not reply.done()
+        self._enough = self._asked in self._replies  # the next run has output of its own
 
     def answer(self, text: str) -> None:
         """Answer what the program has asked."""
@@ -272,7 +272,7 @@ class RoomKernel:
 
         Code that has been sent and has not begun yet is interrupted when it begins.
         """
-        self._slowly = False
+        self._hurry = True
         if not self.busy or self._begun:
             self._interrupt()
         elif not self._interrupt_due:
@@ -322,7 +322,7 @@ class RoomKernel:
                 self._handle(handle, message)
             rest = self._share.spent(time.perf_counter() - started)
             if channel is self._iopub:
-                if self._slowly:
+                if self._enough and not self._hurry:
                     rest = max(rest, FLOOD_PAUSE_SECONDS)
                 if self._talk is not None:
                     await self._talk.ready()

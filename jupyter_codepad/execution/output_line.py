@@ -89,11 +89,14 @@ class OutputLine:
         deadline = time.monotonic() + LIMIT_SECONDS
         while not idle.is_set():
             before = self.heard
-            grace = LIMIT_SECONDS if self.is_sure else GRACE_SECONDS
-            await either(idle, self._kernel_ended, ENOUGH_GRACE_SECONDS if enough() else grace)
+            grace = ENOUGH_GRACE_SECONDS if enough() else GRACE_SECONDS
+            await either(idle, self._kernel_ended, grace)
             if self._kernel_ended.is_set():
                 await self.last_words()
-            if self.heard == before or time.monotonic() > deadline or self._kernel_ended.is_set():
+                break
+            # What shows that some was lost may come after the reply: it is looked for each time.
+            silent = self.heard == before and (enough() or not self.is_sure)
+            if silent or time.monotonic() > deadline:
                 break
         return idle.is_set()
 

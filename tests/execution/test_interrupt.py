@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import os
-import re
 import signal
 from pathlib import Path
 from typing import Any
@@ -61,11 +60,11 @@ async def test_a_busy_loop_stops_at_once(server: JupyterServer) -> None:
 
 
 async def test_a_flood_that_is_stopped_is_not_waited_for(server: JupyterServer) -> None:
-    # Text that moves the cursor takes long, and what has gathered of it is a minute's work.
-    at = await desk(server, language="bash")
+    # Text that moves the cursor takes long, and what has gathered of it is ten seconds' work.
+    at = await desk(server)
     run: dict[str, Any] = {}
     for seconds in (1.5, 5, 15):  # on a busy machine it takes long until much has gathered
-        run_id = await at.start("yes $(printf '\\033[A\\033[K%.0s' {1..500})")
+        run_id = await at.start("while True: print('\\x1b[A\\x1b[K' * 10_000)")
         await until(lambda r=run_id: at.screen.run(r).get("outputs"), "the flood", 30)  # type: ignore[misc]
         await asyncio.sleep(seconds)
         loop = asyncio.get_running_loop()
@@ -77,16 +76,6 @@ async def test_a_flood_that_is_stopped_is_not_waited_for(server: JupyterServer) 
         if run["truncated"]:
             break
     assert run["truncated"]
-
-
-async def test_a_flood_does_not_fill_the_memory_of_its_own_kernel(server: JupyterServer) -> None:
-    at = await desk(server)
-    run = await at.run(
-        "import resource, time\nends = time.monotonic() + 2\n"
-        "while time.monotonic() < ends: print('\\x1b[A\\x1b[K' * 1000)\n"
-        "print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024, 'MB')"
-    )
-    assert int(re.findall(r"(\d+) MB", text_of(run))[0]) < 100
 
 
 async def test_what_code_says_when_it_is_stopped_is_shown(server: JupyterServer) -> None:

@@ -10,6 +10,8 @@ from types import SimpleNamespace
 
 import pytest
 
+from jupyter_codepad.execution.kernels import RoomKernel
+from jupyter_codepad.execution.languages import LANGUAGES, installed
 from jupyter_codepad.execution.shapes import Message
 from jupyter_codepad.execution.talk import QuestionOrder
 from jupyter_codepad.execution.toolchain import waiting
@@ -184,3 +186,47 @@ async def test_what_nobody_wants_more_of_is_not_looked_into_and_the_rest_is_hear
         assert console.text() == "first\n" and console.error == "exit status 3"
         assert len(console.questions) == 1
         assert (await run(kernel, "echo next\n")).text() == "next\n"
+
+
+class Away(Console):
+    """Somebody who reads nothing for a while."""
+
+    def __init__(self, kernel: RoomKernel) -> None:
+        super().__init__(kernel, [])
+        self.back = asyncio.Event()
+
+    def hear(self, message: Message) -> None:
+        super().hear(message)
+        if message["msg_type"] == "display_data":
+            self.shown.append(("stdout", message["content"]["data"]["text/plain"]))
+
+    async def ready(self) -> None:
+        await self.back.wait()
+
+
+@pytest.mark.parametrize(
+    ("language", "code"),
+    [
+        ("bash", "head -c 12000000 /dev/zero | tr '\\0' x; touch done"),
+        ("python", "for _ in range(1200): print('x' * 9999)\nopen('done', 'w').close()"),
+        (
+            "python",
+            "for _ in range(120): display({'text/plain': 'x' * 10**5}, raw=True)\n"
+            "open('done', 'w').close()",
+        ),
+    ],
+)
+async def test_a_program_waits_while_what_it_shows_is_not_read(language: str, code: str) -> None:
+    """What gathers meanwhile would fill the kernel's memory, or be lost."""
+    found = installed(LANGUAGES[language])
+    async with kernel_with(found) as kernel:
+        away = Away(kernel)
+        running = asyncio.create_task(kernel.execute(code, away))
+        used = [-1.0, await kernel.cpu_seconds()]
+        while used[-1] != used[-2]:  # until it stands still
+            await asyncio.sleep(0.1)
+            used.append(await kernel.cpu_seconds())
+        assert kernel.room_path is not None and not (kernel.room_path / "done").exists()
+        away.back.set()
+        assert (await running)["status"] == "ok" and (kernel.room_path / "done").exists()
+        assert len(away.text()) == 12_000_000

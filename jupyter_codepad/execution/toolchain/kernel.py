@@ -22,6 +22,8 @@ from .recipe import Recipe
 
 SENT_SECONDS = 30.0
 """How long is waited for output to leave; who does not read then misses some."""
+UNREAD_MESSAGES = 8
+"""With so many that are not read yet the program waits: they would fill this kernel's memory."""
 
 Content = dict[str, Any]
 
@@ -244,6 +246,17 @@ def status_words(status: int) -> str:
     return f"{words} (signal {-status})"
 
 
+class ToolchainKernelApp(IPKernelApp):
+    """ipykernel whose output waits until it is read; ZeroMQ would drop it."""
+
+    def _bind_socket(self, s: Any, port: int) -> Any:
+        if s.type == zmq.XPUB:
+            s.set(zmq.XPUB_NODROP, 1)
+            s.set(zmq.SNDHWM, UNREAD_MESSAGES)
+        parent: Any = super()
+        return parent._bind_socket(s, port)
+
+
 def main() -> None:
     """Start the kernel; its connection file is an argument."""
-    IPKernelApp.launch_instance(kernel_class=ToolchainKernel)
+    ToolchainKernelApp.launch_instance(kernel_class=ToolchainKernel)

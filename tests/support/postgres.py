@@ -1,4 +1,7 @@
-"""A PostgreSQL server of the tests' own: in a temporary folder, gone afterwards."""
+"""A PostgreSQL server of the tests' own: in a temporary folder, gone afterwards.
+
+However the tests end, nothing of it is left: who keeps it sees that our end of a pipe is closed.
+"""
 
 from __future__ import annotations
 
@@ -11,13 +14,30 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from tests.support.box import wait_until
 from tests.support.server import free_port
 
 DEBIAN = Path("/usr/lib/postgresql")
+KEEPER = """
+programs="$1"; home="$2"; port="$3"
+"$programs/initdb" --pgdata "$home/data" --username codepad --auth trust --encoding UTF8 \\
+    --no-sync </dev/null >/dev/null
+"$programs/postgres" -D "$home/data" -h 127.0.0.1 -p "$port" -k "$home" -c fsync=off \\
+    </dev/null >"$home/log" 2>&1 &
+read -r _
+kill -TERM $! && kill -QUIT $!
+wait
+rm -rf "$home"
+"""
+"""Runs the server until its standard input ends.
+
+It ends at once by SIGQUIT, which it does not hear yet when it has just begun: then by SIGTERM.
+"""
+START_SECONDS = 60.0
 
 
 def postgres_programs() -> Path | None:
-    """The folder of ``initdb`` and ``pg_ctl``, or None where PostgreSQL is not installed."""
+    """The folder of ``initdb`` and others, or None where PostgreSQL is not installed."""
     if (found := shutil.which("initdb")) is not None:
         return Path(found).resolve().parent
     versions = [path for path in DEBIAN.glob("*/bin") if (path / "initdb").exists()]
@@ -52,34 +72,26 @@ class Postgres:
 @contextmanager
 def run_postgres(programs: Path) -> Iterator[Postgres]:
     """A server that runs as long as the context."""
-    user = _unprivileged_user()
+    user, port = _unprivileged_user(), free_port()
     # Not below pytest's folder, which only its owner may enter.
     home = Path(tempfile.mkdtemp(prefix="codepad-postgres-"))
-    data, port = home / "data", free_port()
     if user is not None:
         shutil.chown(home, user)
+    keeper = subprocess.Popen(
+        ["/bin/sh", "-c", KEEPER, "keeper", programs, home, str(port)],
+        cwd="/",
+        user=user,
+        env={"PATH": os.defpath, "LC_ALL": "C.UTF-8"},
+        stdin=subprocess.PIPE,
+        start_new_session=True,
+    )
+    look = ["--quiet", "--host", "127.0.0.1", "--port", str(port)]
 
-    def call(program: str, *arguments: str) -> None:
-        subprocess.run(
-            [programs / program, *arguments],
-            check=True,
-            cwd=home,
-            user=user,
-            env={"PATH": os.defpath, "LC_ALL": "C.UTF-8"},
-            stdout=subprocess.DEVNULL,
-        )
+    def answers() -> bool:
+        return subprocess.run([programs / "pg_isready", *look], check=False).returncode == 0
 
     try:
-        call(
-            *("initdb", "--pgdata", str(data), "--username", "codepad"),
-            *("--auth", "trust", "--encoding", "UTF8", "--no-sync"),
-        )
-        options = f"-p {port} -k {home} -c listen_addresses=127.0.0.1 -c fsync=off"
-        log = str(home / "log")
-        call("pg_ctl", "start", "--wait", "-D", str(data), "-o", options, "-l", log)
-        try:
-            yield Postgres(programs, port)
-        finally:
-            call("pg_ctl", "stop", "-D", str(data), "-m", "immediate")
+        wait_until(answers, "PostgreSQL", START_SECONDS)
+        yield Postgres(programs, port)
     finally:
-        shutil.rmtree(home)
+        keeper.communicate()

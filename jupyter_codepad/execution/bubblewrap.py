@@ -78,7 +78,7 @@ class BubblewrapRung(LocalRung):
         made = Launch(["/bin/sh", "-c", GUARD, "guard", shutil.which(COMMAND) or COMMAND])
         try:
             made.stdin, made.lifeline = os.pipe()
-            uid = self.new_uid()
+            uid = self.user_of(made)
             made.argv += [*self._namespaces(), *self._filesystem(made)]
             self._add_people(made, uid if self.as_root else 1000)
             for name, content in run_files(start, key, f"{RUN}/k").items():

@@ -104,7 +104,7 @@ class LandlockRung(LocalRung):
             room, run = str(base / "room"), str(base / "run")
             for name, content in run_files(start, key, f"{run}/k").items():
                 write_new(base / "run" / name, content, 0o444)
-            uid = self.new_uid()
+            uid = self.user_of(made)
             if self.as_root:
                 give(base, uid)
             variables = self.new_environment(home=str(base / "home"), temporary=str(base / "tmp"))

@@ -7,15 +7,13 @@ first that works here.
 from __future__ import annotations
 
 import fcntl
-import itertools
 import os
 import pwd
-import secrets
 import subprocess
 import sys
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from logging import Logger
 from pathlib import Path
@@ -23,12 +21,9 @@ from typing import ClassVar
 
 from .processes import KernelProcess, connection
 from .starts import CONNECTION_FILE, KernelStart
+from .users import Users
 
 MIB = 1024 * 1024
-FIRST_UID, UIDS = 700_000, 10_000
-"""As root, each sandbox gets a user of its own from here on, that nobody else on the machine is."""
-FIRST_MAPPED_UID = 50_000
-"""The same where root is root of a user namespace, as in rootless containers."""
 FIRST_DESCRIPTOR = 10
 SYSTEM_FOLDERS = ("bin", "sbin", "lib", "lib32", "lib64", "libx32")
 ETC_FILES = ("ld.so.cache", "fonts", "alternatives", "localtime", "mime.types", "ssl/openssl.cnf")
@@ -79,8 +74,8 @@ class Launch:
     """How to start a command in a sandbox.
 
     ``argv`` with its ``stdin`` and open ``descriptors``, to lead a session of its own; ``folder``:
-    what has to be removed afterwards. Of the two that stay ours, ``info`` is where bubblewrap
-    tells of itself, and the sandbox ends when ``lifeline`` is closed.
+    what has to be removed afterwards. Of those that stay ours, ``info`` is where bubblewrap
+    tells of itself, the sandbox ends when ``lifeline`` is closed, and ``user`` holds its user id.
     """
 
     argv: list[str]
@@ -89,6 +84,7 @@ class Launch:
     folder: Path | None = None
     info: int = -1
     lifeline: int = -1
+    user: int = -1
 
     def data(self, content: bytes) -> int:
         """A descriptor for the command from which it can read ``content``."""
@@ -123,9 +119,10 @@ class Launch:
         """Close everything: the command will not be started, or has ended."""
         self.close()
         self.cut()
-        if self.info >= 0:
-            os.close(self.info)
-            self.info = -1
+        for descriptor in (self.info, self.user):
+            if descriptor >= 0:
+                os.close(descriptor)
+        self.info = self.user = -1
 
 
 @contextmanager
@@ -172,8 +169,7 @@ class LocalRung(Rung):
 
     def __init__(self, options: Options) -> None:
         super().__init__(options)
-        # Sandboxes are made in several threads: a count gives each number once.
-        self._uids = itertools.count(secrets.randbelow(UIDS))
+        self.users = Users()
 
     @property
     def as_root(self) -> bool:
@@ -198,11 +194,15 @@ class LocalRung(Rung):
 
         return self.missing() or await try_attacks(self)
 
-    def new_uid(self) -> int:
-        """A user id for one sandbox; the server's own when it cannot give one."""
+    def user_of(self, made: Launch) -> int:
+        """The user id of a sandbox, its own until the launch is abandoned.
+
+        It is the server's own where that cannot give others. Raises ``OSError``.
+        """
         if not self.as_root:
             return os.geteuid()
-        return first_uid() + next(self._uids) % UIDS
+        uid, made.user = self.users.take()
+        return uid
 
     def new_environment(self, *, home: str, temporary: str) -> dict[str, str]:
         """What code finds in its environment on every rung."""
@@ -222,17 +222,6 @@ class LocalRung(Rung):
             "OMP_NUM_THREADS": "2",
             "OPENBLAS_NUM_THREADS": "2",
         }
-
-
-def first_uid() -> int:
-    """The first of the user ids for sandboxes that exist in our user namespace."""
-    with suppress(OSError, ValueError):
-        for line in Path("/proc/self/uid_map").read_text().splitlines():
-            inside, _, count = (int(part) for part in line.split())
-            if inside <= FIRST_UID and inside + count >= FIRST_UID + UIDS:
-                return FIRST_UID
-        return FIRST_MAPPED_UID
-    return FIRST_UID
 
 
 def run_files(start: KernelStart, key: str, sockets: str) -> dict[str, bytes]:

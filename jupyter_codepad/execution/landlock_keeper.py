@@ -186,9 +186,9 @@ class Requests:
             fcntl.ioctl(self.listener, NOTIFY_SEND, struct.pack("=QqiI", number, 0, -code, flags))
 
     def _may_start(self) -> bool:
-        """Whether there is a place for one more; looks only when all may be taken."""
+        """Whether there is a place for one more; looks, twice, when all may be taken."""
         if self._counted >= self._most:
-            self._counted = count_all(self._most)
+            self._counted = max(count_all(self._most), count_all(self._most))
         self._counted += 1
         return self._counted <= self._most
 
@@ -336,7 +336,7 @@ def children(pid: int) -> list[int]:
 def count_all(enough: int) -> int:
     """How many processes and threads this process has started, directly or not.
 
-    Stops counting at ``enough``.
+    Stops counting at ``enough``; may miss what becomes the keeper's own meanwhile.
     """
     waiting, count = children(os.getpid()), 0
     while waiting and count < enough:

@@ -14,8 +14,6 @@ import json
 import statistics
 import sys
 import tempfile
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -141,34 +139,33 @@ async def keys(ada: Screen, bob: Screen, what: str = "key to the other screen") 
     pressed = await ada.page.evaluate("window.pressed")
     seen = await bob.page.evaluate("window.seen")
     delays = [b - a for a, b in zip(pressed, seen, strict=True)]
-    print(f"{what:44}{summary(delays)}", flush=True)
+    print(f"{what:50}{summary(delays)}", flush=True)
     return p95_of(delays)
 
 
-@asynccontextmanager
-async def running(server: JupyterServer, room_id: str, **wish: str) -> AsyncIterator[None]:
-    """The pad, or the cell that is wished for, runs time and again."""
-    runs = []
-    for _ in range(FLOOD_RUNS):
-        answer = await server.host.api("POST", f"rooms/{room_id}/runs", wish)
-        runs.append(answer.json()["id"])
-    yield
-    for run_id in runs:
-        await server.host.api("POST", f"rooms/{room_id}/runs/{run_id}/interrupt")
+@dataclass(frozen=True)
+class Program:
+    """What floods: the text of a pad or of a cell, which the server runs as it is wished for."""
 
+    server: JupyterServer
+    room_id: str
+    pad: SyncClient
+    wish: dict[str, str]
 
-async def floods(server: JupyterServer, room_id: str, ada: Screen, bob: Screen) -> None:
-    """Keys again while programs print as much as they can, one after the other."""
-    pad = await server.host.document(room_id=room_id).connect()
-    quiet = await keys(ada, bob, "key, nothing runs")
-    for what, code in FLOODS.items():
-        # What runs is what is in the pad when it is accepted; then people type something else.
-        pad.text.clear()
-        pad.type(code)
-        await pad_is_saved(pad)
-        async with running(server, room_id):
-            p95 = await keys(ada, bob, f"key, {what}")
-        print(f"{'':44}{p95 / quiet:.2f} times the p95 of when nothing runs")
+    async def floods(self, what: str, code: str, screens: tuple[Screen, Screen]) -> None:
+        """Keys while nothing runs, and then while the code does, again and again."""
+        quiet = await keys(*screens, f"{what}: before")
+        # What runs is what is there when it is accepted; then people type something else.
+        text = self.pad.cells()[0]["source"] if self.wish else self.pad.text
+        text.clear()
+        text += code
+        await pad_is_saved(self.pad)
+        path = f"rooms/{self.room_id}/runs"
+        answers = [await self.server.host.api("POST", path, self.wish) for _ in range(FLOOD_RUNS)]
+        p95 = await keys(*screens, f"{what}: meanwhile")
+        print(f"{'':50}{p95 / quiet:.2f} times the p95")
+        for answer in answers:
+            await self.server.host.api("POST", f"{path}/{answer.json()['id']}/interrupt")
 
 
 async def notebook_floods(browser: Browser, server: JupyterServer) -> None:
@@ -193,16 +190,10 @@ async def notebook_floods(browser: Browser, server: JupyterServer) -> None:
     bob, ada = Screen(page, 1), Screen(lab.page, 1)
     pad = await server.host.document(room_id=room["id"]).connect()
     ways = {"page to JupyterLab": (bob, ada), "JupyterLab to page": (ada, bob)}
-    quiet = {way: await keys(*screens, f"{way}, nothing runs") for way, screens in ways.items()}
+    program = Program(server, room["id"], pad, {"cell_id": "flood"})
     for what in ("10,000 lines", "10,000 lines at once", "100 MB"):
-        source = pad.cells()[0]["source"]
-        source.clear()
-        source += FLOODS[what]
-        await pad_is_saved(pad)
         for way, screens in ways.items():
-            async with running(server, room["id"], cell_id="flood"):
-                p95 = await keys(*screens, f"{way}, {what}")
-            print(f"{'':44}{p95 / quiet[way]:.2f} times the p95 of when nothing runs")
+            await program.floods(f"{what}, {way}", FLOODS[what], screens)
 
 
 async def pad_is_saved(pad: SyncClient) -> None:
@@ -248,7 +239,10 @@ async def main() -> None:
                 if not only_floods:
                     await keys(*screens)
                     await runs(ada, bob)
-                await floods(server, room["id"], *screens)
+                pad = await server.host.document(room_id=room["id"]).connect()
+                program = Program(server, room["id"], pad, {})
+                for what, code in FLOODS.items():
+                    await program.floods(what, code, screens)
                 await ada.context.close()
                 await bob.context.close()
                 await notebook_floods(browser, server)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import re
 from typing import Any
@@ -14,7 +15,7 @@ from tests.browser.test_room import join
 from tests.execution.test_runs import screen
 from tests.support.lab import LabProfile, cell, panel, prompt, run
 from tests.support.server import JupyterServer
-from tests.support.sync_client import until
+from tests.support.sync_client import SyncClient, until
 
 pytestmark = pytest.mark.browser
 
@@ -193,4 +194,22 @@ async def test_of_a_long_output_the_end_is_shown_and_all_is_kept(
     await page.get_by_role("menuitem", name="Clear Cell Output", exact=True).click()
     await until(lambda: len(kept.cells()[0]["outputs"]) == 0, "everybody's output to be cleared")
     await expect(shown.locator(".jp-OutputArea-child")).to_have_count(0)
+
+    source = kept.cells()[0]["source"]
+    source.clear()
+    source += "for i in range(1500): print('line', i)"
+    await expect(cell(page, 0).locator(".cm-content")).to_contain_text("1500")
+    typist = asyncio.create_task(types_on(kept))
+    await run(page, 0)
+    await expect(shown).to_contain_text("line 1499")
+    await expect(shown).to_contain_text("line 0\n")  # all of it, although somebody types
+    assert not typist.done()
+    typist.cancel()
     await kept.disconnect()
+
+
+async def types_on(client: SyncClient) -> None:
+    """Somebody who types all the time, in the second cell."""
+    while True:
+        client.cells()[1]["source"] += "#"
+        await asyncio.sleep(0.1)

@@ -21,11 +21,11 @@ type ShownChange = Parameters<Parameters<Shown['changed']['connect']>[0]>[1];
 type SharedCell = CodeCellModel['sharedModel'];
 type Change = Parameters<Parameters<SharedCell['changed']['connect']>[0]>[1];
 
-/** So much of the end of a text is shown while more comes: JupyterLab draws it anew each time. */
+/** So much of the end of a text is shown while more comes, or somebody types: JupyterLab draws it anew each time. */
 const MOVING_CHARACTERS = 20_000;
-/** The same while somebody types: a letter never waits long for it. */
+/** The same while both is so: no letter waits long for it. */
 const TYPING_CHARACTERS = 2_000;
-/** After so long without either the rest is shown too. */
+/** After so long without the one or the other more is shown. */
 const STILL_MS = 1000;
 
 export function mirrorOutputs(notebook: INotebookModel): void {
@@ -84,14 +84,13 @@ class Mirror {
       clearTimeout(this._still);
       return;
     }
-    const types = somebodyTypes();
-    const moves = types || performance.now() - this._changedAt < STILL_MS;
-    const most = types ? TYPING_CHARACTERS : moves ? MOVING_CHARACTERS : SHOWN_CHARACTERS;
+    const moves = performance.now() - this._changedAt < STILL_MS;
+    const most = [SHOWN_CHARACTERS, MOVING_CHARACTERS, TYPING_CHARACTERS][Number(moves) + Number(somebodyTypes())];
     this._ours = true;
     try {
       const left = putRight(this._cell, most);
       clearTimeout(this._still);
-      if (moves && left) {
+      if (left && most < SHOWN_CHARACTERS) {
         this._still = setTimeout(() => this._drawing.ask(), STILL_MS);
       }
     } finally {

@@ -86,6 +86,9 @@ class RoomNews:
         self.lobby = Presence()
         self._due: dict[str, set[News]] = {}
         self._idle: dict[str, frozenset[str]] = {}
+        self._looks = 0
+        self._told: dict[str, int] = {}
+        """Of each room the number of the look at it that somebody was told of last."""
         self._tasks: set[asyncio.Task[None]] = set()
 
     async def start(self) -> None:
@@ -144,7 +147,7 @@ class RoomNews:
 
         ``what``: the news that come of it, and are told soon.
         """
-        now = await self._snapshot(room_id)
+        now = await self._newest(room_id)
         if now is None:
             return
         people = {person.id: person for person in now.people}
@@ -161,7 +164,7 @@ class RoomNews:
 
     async def greet(self, access: Access, connection: Connection) -> None:
         """Tell a new connection everything."""
-        now = await self._snapshot(access.room.id)
+        now = await self._newest(access.room.id)
         if now is not None:
             for news in News:
                 self._send(now, news, [(access.participant.id, connection)])
@@ -170,7 +173,7 @@ class RoomNews:
         try:
             while what := self._due[room_id]:
                 self._due[room_id] = set()
-                now = await self._snapshot(room_id)
+                now = await self._newest(room_id)
                 if now is None:
                     return
                 to = list(self.presence.sockets(room_id))
@@ -238,6 +241,24 @@ class RoomNews:
         )
         async with self._db.transaction() as tx:
             return Counter({room_id: count for room_id, count in await tx.execute(query)})
+
+    async def _newest(self, room_id: str) -> Snapshot | None:
+        """What is so now, for who is told it at once.
+
+        A look that began earlier may end later: whoever has been told of a newer one is told
+        nothing older after it, neither what was nor what they might do then.
+        """
+        while True:
+            self._looks += 1
+            number = self._looks
+            now = await self._snapshot(room_id)
+            if self._told.get(room_id, 0) > number:
+                continue
+            if self.presence.online(room_id) or self.lobby.online(room_id):
+                self._told[room_id] = number
+            else:
+                self._told.pop(room_id, None)
+            return now
 
     async def _snapshot(self, room_id: str) -> Snapshot | None:
         async with self._db.transaction() as tx:

@@ -247,6 +247,7 @@ class CodepadApp(CodepadSettings):
             runs_kept=self.runs_kept,
             runs_kept_bytes=self.runs_kept_bytes,
             run_queue_limit=self.run_queue_limit,
+            waiting_cells_limit=self.waiting_cells_limit,
             input_limit_bytes=self.input_limit_bytes,
             kernels_limit=self.kernels_limit,
             kernel_idle_seconds=self.kernel_idle_seconds,

@@ -255,7 +255,13 @@ class CodepadSettings(ExtensionApp):
         "gets all of it. The oldest goes first.",
     )
     run_queue_limit = Integer(
-        200, config=True, help="Runs of a room that may wait at a time, such as a notebook's cells."
+        200, config=True, help="Runs of a room that may wait at a time, each asked for by itself."
+    )
+    waiting_cells_limit = Integer(
+        2000,
+        config=True,
+        help="Cells of a room's notebook that may wait because they were asked for together (Run "
+        "All): the server runs them, whoever closes which page.",
     )
     kernels_limit = Integer(50, config=True, help="Kernels of rooms that may live at a time.")
     kernel_idle_seconds = Float(

@@ -60,7 +60,7 @@ class BatchCreate(Body):
     """
 
     document: str = Field(default="pad", pattern="^pad$")
-    cell_ids: list[Annotated[str, Field(max_length=64)]] = Field(min_length=1, max_length=1000)
+    cell_ids: list[Annotated[str, Field(max_length=64)]] = Field(min_length=1, max_length=10_000)
     batch: str | None = Field(default=None, max_length=64)
 
 

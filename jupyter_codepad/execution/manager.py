@@ -8,7 +8,6 @@ from logging import Logger
 
 from ..errors import Conflict, Invalid, NotFound, TooMany, Unavailable
 from ..storage import Database
-from ..storage.tables import RunRecord
 from .downloads import output_text
 from .fair_queue import FairQueue, default_limit
 from .gateway import RemoteRung
@@ -17,8 +16,8 @@ from .models import Run, RunStatus
 from .records import RunRecords
 from .room_files import RoomFiles
 from .room_kernels import RoomKernels
-from .room_runs import Documents, Job, Notebook, RoomRuns, RunAuthor, RunRoom, RunWish
-from .run_document import CellOutputs, RunDocument, RunEntry
+from .room_runs import Accepted, Documents, RoomRuns, RunAuthor, RunRoom, RunWish
+from .run_document import RunDocument
 from .sandbox import NOT_RUN, Sandbox, SandboxStatus
 from .starts import KernelStart
 from .tasks import Tasks
@@ -40,7 +39,8 @@ class RunManager:
     the kernels, ``RunRecords`` what is written down, ``files`` what is done about a room's files.
 
     ``limits``: of each run; ``runs_kept`` in the document, with ``runs_kept_bytes`` of output at
-    most; ``run_queue_limit`` waiting in a room; ``input_limit_bytes`` of an answer;
+    most; ``run_queue_limit`` waiting in a room, besides ``waiting_cells_limit`` cells that were
+    asked for together; ``input_limit_bytes`` of an answer;
     ``concurrent_runs_limit`` (0: as fits the processors) and ``kernels_limit`` on the server,
     ``kernel_idle_seconds``. ``warm_kernels``: whether a kernel is started for who may run code;
     ``warm_pool_size``: kernels that are warm for rooms to come.
@@ -59,6 +59,7 @@ class RunManager:
         runs_kept: int,
         runs_kept_bytes: int,
         run_queue_limit: int,
+        waiting_cells_limit: int,
         input_limit_bytes: int,
         kernels_limit: int,
         kernel_idle_seconds: float,
@@ -73,7 +74,7 @@ class RunManager:
         self._allow_unsandboxed = allow_unsandboxed
         self._runs_kept = runs_kept
         self._runs_kept_bytes = runs_kept_bytes
-        self._queue_limit = run_queue_limit
+        self._queue_limit, self._cells_limit = run_queue_limit, waiting_cells_limit
         self._input_limit = input_limit_bytes
         self._warm = warm_kernels
         self._rooms: dict[str, RoomRuns] = {}
@@ -99,6 +100,7 @@ class RunManager:
             queue=FairQueue(limit=concurrent_runs_limit or default_limit()),
             tasks=self._tasks,
             limits=limits,
+            shown_limit=max(1, run_queue_limit // 2),
             before_run=files.before_run,
             after_run=files.after_run,
         )
@@ -153,7 +155,7 @@ class RunManager:
         if any((wish.cell_id is None) == (room.pad_type == "notebook") for wish in wishes):
             raise Conflict("wrong_cell", "Name a cell to run in a notebook, and only there.")
         runs = await self._open(room)
-        wishes = wishes[: self._places(runs)]
+        wishes = wishes[: self._places(runs, wishes)]
         cell_ids = [wish.cell_id for wish in wishes]
         sources = await self._documents.pad_sources(room.room_id, cell_ids)
         records = await self._records.add(room.room_id, by, wishes)
@@ -162,15 +164,19 @@ class RunManager:
             notebook = await self._documents.hold_notebook(room.room_id)
         # From here on nothing is waited for, so that the room cannot be closed in between.
         try:
-            taken = records[: self._places(runs)]
+            taken = records[: self._places(runs, wishes)]
         except (Conflict, TooMany) as error:
             await self._records.refuse(records, str(error))
             raise
         else:
-            waiting = [Run.of(record) for record in taken]
-            entries = runs.document.add(waiting, by.color, wishes[0].main)
-            for record, wish, source, entry in zip(taken, wishes, sources, entries, strict=False):
-                runs.queue.append(_job(record, wish, source, entry, notebook))
+            accepted = [
+                Accepted(record, wish, source, by.color, notebook and notebook.again())
+                for record, wish, source in zip(taken, wishes, sources, strict=False)
+            ]
+            if _together(runs, wishes):
+                runs.later.extend(accepted)
+            else:
+                runs.line_up(accepted)
             self._worker.work(runs)
         finally:
             if notebook is not None:
@@ -179,10 +185,12 @@ class RunManager:
             await self._records.refuse(records[len(taken) :], FULL)
         return [Run.of(record) for record in taken]
 
-    def _places(self, runs: RoomRuns) -> int:
+    def _places(self, runs: RoomRuns, wishes: Sequence[RunWish]) -> int:
         if runs.closed:
             raise Conflict("room_over", runs.closed)
         places = self._queue_limit - len(runs.queue)
+        if _together(runs, wishes):
+            places = self._cells_limit - len(runs.later)
         if places < 1:
             raise TooMany("run_queue_full", FULL, 5)
         return places
@@ -229,6 +237,8 @@ class RunManager:
         runs = self._rooms.get(room_id)
         job = runs.find(run_id) if runs is not None else None
         if job is None or runs is None:
+            if runs is not None:
+                await self._worker.stop_batch(runs, runs.batch_later(run_id))
             return await self._records.past_run(room_id, run_id)
         await self._worker.stop_run(runs, job, STOPPED.format(name=by) if by else "stopped")
         return Run.of(job.record)
@@ -299,13 +309,6 @@ class RunManager:
             await self._kernels.warm_up(runs)
 
 
-def _job(
-    record: RunRecord, wish: RunWish, source: str, entry: RunEntry, notebook: Notebook | None
-) -> Job:
-    """A run that waits, and shows that it does."""
-    job = Job(record, wish, source, entry)
-    if notebook is not None and wish.cell_id is not None:
-        job.notebook = notebook.again()
-        job.cell = CellOutputs(notebook.doc, notebook.cells, wish.cell_id)
-        job.cell.queue()
-    return job
+def _together(runs: RoomRuns, wishes: Sequence[RunWish]) -> bool:
+    """Whether runs are, or belong to, what was asked for at once and has a place for the whole."""
+    return len(wishes) > 1 or any(one.wish.batch == wishes[0].batch for one in runs.later)

@@ -10,12 +10,15 @@ from sqlalchemy.exc import IntegrityError
 
 from ..access.tokens import new_id
 from ..errors import NotFound
+from ..metrics import RUNS
 from ..storage import Database
 from ..storage.tables import RunRecord, utc_now
 from .models import Run, RunStatus
 from .room_runs import RunAuthor, RunWish
 
 LATELY = timedelta(hours=1)
+AT_ONCE = 100
+"""So many are written together; others have their turn in between."""
 CHANGING = ("status", "started_at", "ended_at", "duration_ms", "execution_count", "message")
 """What a run gets to be different in while it lives."""
 
@@ -43,8 +46,9 @@ class RunRecords:
             for wish in wishes
         ]
         try:
-            async with self._db.transaction() as tx:
-                tx.add_all(records)
+            for start in range(0, len(records), AT_ONCE):
+                async with self._db.transaction() as tx:
+                    tx.add_all(records[start : start + AT_ONCE])
         except IntegrityError as error:
             raise NotFound("room_not_found", "There is no such room any more.") from error
         return records
@@ -58,11 +62,12 @@ class RunRecords:
 
     async def refuse(self, records: Sequence[RunRecord], words: str) -> None:
         """Write down that runs were not taken after all, for the reason ``words``."""
-        for record in records:
-            record.status = RunStatus.INTERRUPTED.value
-            record.ended_at = utc_now()
-            record.message = words
-        await self.save(*records)
+        end = {"status": RunStatus.INTERRUPTED.value, "ended_at": utc_now(), "message": words}
+        for start in range(0, len(records), AT_ONCE):
+            ids = [record.id for record in records[start : start + AT_ONCE]]
+            async with self._db.transaction() as tx:
+                await tx.execute(update(RunRecord).where(RunRecord.id.in_(ids)).values(end))
+        RUNS.labels(RunStatus.INTERRUPTED.value).inc(len(records))
 
     async def past_run(self, room_id: str, run_id: str) -> Run:
         """A run that is over. Raises ``NotFound`` for one that is not of this room."""

@@ -17,6 +17,7 @@ from ..errors import Conflict
 from ..storage.tables import RunRecord, utc_now
 from .files import FileSync
 from .kernels import RoomKernel
+from .models import Run
 from .outputs import OutputCollector
 from .questions import Questions
 from .run_document import CellOutputs, RunDocument, RunEntry
@@ -123,11 +124,26 @@ class RunWish:
     batch: str | None = None
 
 
+@dataclass(frozen=True)
+class Accepted:
+    """A run that the server has taken on; ``color``: of who asked for it.
+
+    ``accepted_at``: on the clock of ``time.monotonic``.
+    """
+
+    record: RunRecord
+    wish: RunWish
+    source: str
+    color: str
+    notebook: Notebook | None = None
+    accepted_at: float = field(default_factory=time.monotonic)
+
+
 @dataclass
 class Job:
-    """A run on its way: accepted, maybe waiting, maybe running.
+    """A run on its way: in the queue, where everybody sees it, or running.
 
-    ``accepted_at``: on the clock of ``time.monotonic``; ``running``: the kernel has its code.
+    ``accepted_at``: see ``Accepted``; ``running``: the kernel has its code.
     """
 
     record: RunRecord
@@ -147,6 +163,7 @@ class Job:
 class RoomRuns:
     """What lives for one room: its kernel, its queue, the task that works it off.
 
+    ``later``: cells that were asked for together and follow once there is a place in the queue.
     ``kernel_language``: what the kernel speaks; ``start``: of a kernel, while that is going on;
     ``closed``: why nothing starts here any more; empty while it is in use.
     """
@@ -154,6 +171,7 @@ class RoomRuns:
     room: RunRoom
     document: RunDocument
     queue: deque[Job] = field(default_factory=deque)
+    later: deque[Accepted] = field(default_factory=deque)
     current: Job | None = None
     kernel: RoomKernel | None = None
     kernel_language: str = ""
@@ -169,3 +187,45 @@ class RoomRuns:
         if self.current is not None and self.current.record.id == run_id:
             return self.current
         return next((job for job in self.queue if job.record.id == run_id), None)
+
+    def line_up(self, taken: Sequence[Accepted]) -> None:
+        """Let runs of one person wait in the queue, where everybody sees them."""
+        notebook, main = taken[0].notebook, taken[0].wish.main
+        shown = [Run.of(one.record) for one in taken]
+        entries = self.document.add(shown, taken[0].color, main)
+        cells = notebook.cells if notebook is not None else ()
+        places = {cell.get("id"): place for place, cell in enumerate(cells)}
+        for one, entry in zip(taken, entries, strict=True):
+            job = Job(one.record, one.wish, one.source, entry, accepted_at=one.accepted_at)
+            if one.notebook is not None and (cell_id := one.wish.cell_id) is not None:
+                job.notebook = one.notebook
+                at = places.get(cell_id, 0)
+                job.cell = CellOutputs(one.notebook.doc, one.notebook.cells, cell_id, at)
+                job.cell.queue()
+            self.queue.append(job)
+
+    def fill(self, most: int) -> bool:
+        """Let those follow that were asked for together; whether anything waits in the queue.
+
+        ``most``: of them, so that there are places for others; they come when half have gone.
+        """
+        while self.later and len(self.queue) <= most // 2:
+            color, part = self.later[0].color, list[Accepted]()
+            while self.later and self.later[0].color == color and len(part) < most:
+                part.append(self.later.popleft())
+            self.line_up(part)
+        return bool(self.queue)
+
+    def forget_later(self, batch: str | None = None) -> list[RunRecord]:
+        """Take those out again that no place was found for yet: of one batch, or all (None)."""
+        gone = [one for one in self.later if batch in (None, one.wish.batch)]
+        self.later = deque(one for one in self.later if batch not in (None, one.wish.batch))
+        for one in gone:
+            if one.notebook is not None:
+                one.notebook.close()
+        return [one.record for one in gone]
+
+    def batch_later(self, run_id: str) -> str | None:
+        """The batch of a run that there is no place for yet; None: it is none of those."""
+        later = (one.wish.batch for one in self.later if one.record.id == run_id)
+        return next(later, None)

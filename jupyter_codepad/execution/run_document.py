@@ -322,14 +322,14 @@ class CellOutputs(SharedOutputs):
     """The outputs of a notebook's code cell, and whether it runs.
 
     The cell is looked up each time: somebody may move it, which is a deletion and a copy, or delete
-    it; what is written then is nowhere.
+    it; what is written then is nowhere. ``place``: where it is looked for first.
     """
 
-    def __init__(self, doc: Doc[Any], cells: Array[Map[Any]], cell_id: str) -> None:
+    def __init__(self, doc: Doc[Any], cells: Array[Map[Any]], cell_id: str, place: int = 0) -> None:
         super().__init__(doc)
         self._cells = cells
         self._cell_id = cell_id
-        self._place = 0
+        self._place = place
 
     def _cell(self) -> Map[Any] | None:
         cells = self._cells

@@ -42,7 +42,8 @@ async def nothing_more(runs: RoomRuns, job: Job, kernel: RoomKernel) -> None:
 class RunWorker:
     """Runs what waits, one run of a room at a time, and says how each ended.
 
-    ``queue``: whose turn it is among the rooms of the server; ``limits``: of each run.
+    ``queue``: whose turn it is among the rooms of the server; ``limits``: of each run;
+    ``shown_limit``: of the cells that were asked for together, in the queue at a time.
     ``before_run`` and ``after_run``: awaited around each run, while the kernel is the run's.
     """
 
@@ -54,6 +55,7 @@ class RunWorker:
         queue: FairQueue,
         tasks: Tasks,
         limits: LimitSettings,
+        shown_limit: int,
         before_run: Hook = nothing_more,
         after_run: Hook = nothing_more,
     ) -> None:
@@ -62,11 +64,13 @@ class RunWorker:
         self._queue = queue
         self._tasks = tasks
         self._limits = limits
+        self._shown_limit = shown_limit
         self._before_run = before_run
         self._after_run = after_run
 
     def work(self, runs: RoomRuns) -> None:
         """Work the queue off, unless that is being done already."""
+        runs.fill(self._shown_limit)
         self._show_places(runs, self._queue.before(runs.room.room_id))
         if runs.worker is None or runs.worker.done():
             runs.worker = self._tasks.add(self._work_off(runs))
@@ -76,7 +80,7 @@ class RunWorker:
         if job is not runs.current:
             runs.queue.remove(job)
             await self._finish(job, status=RunStatus.INTERRUPTED, words=words)
-            await self._stop_batch(runs, job)
+            await self.stop_batch(runs, job.wish.batch)
         elif job.running:
             self._interrupt(runs, job, words)
         elif (
@@ -87,7 +91,7 @@ class RunWorker:
 
     async def clear(self, runs: RoomRuns, words: str) -> None:
         """Interrupt every run of a room and end its kernel, for the reason ``words``."""
-        waiting = list(runs.queue)
+        waiting, later = list(runs.queue), runs.forget_later()
         runs.queue.clear()
         self._queue.leave(runs.room.room_id)
         if runs.current is not None:
@@ -96,12 +100,23 @@ class RunWorker:
         if runs.worker is not None:
             await asyncio.gather(runs.worker, return_exceptions=True)
         await self._finish(*waiting, status=RunStatus.INTERRUPTED, words=words)
+        await self._records.refuse(later, words)
+
+    async def stop_batch(self, runs: RoomRuns, batch: str | None) -> None:
+        """What was to run after a run that has failed or was stopped is not run."""
+        if batch is None:
+            return
+        waiting, later = [x for x in runs.queue if x.wish.batch == batch], runs.forget_later(batch)
+        for job in waiting:
+            runs.queue.remove(job)
+        await self._finish(*waiting, status=RunStatus.INTERRUPTED, words=NOT_RUN)
+        await self._records.refuse(later, NOT_RUN)
 
     # -- inside -----------------------------------------------------------------------------------
 
     async def _work_off(self, runs: RoomRuns) -> None:
         room_id = runs.room.room_id
-        while runs.queue:
+        while runs.fill(self._shown_limit):
             if not await self._queue.turn(room_id, partial(self._show_places, runs)):
                 continue  # those who waited were stopped; others may have come since
             try:
@@ -112,6 +127,7 @@ class RunWorker:
 
     async def _run_next(self, runs: RoomRuns) -> None:
         runs.current = job = runs.queue.popleft()
+        runs.fill(self._shown_limit)
         self._show_places(runs, 0)
         try:
             await self._run_one(runs, job)
@@ -119,7 +135,7 @@ class RunWorker:
             runs.current = None
             runs.last_used = utc_now()
         if job.record.status != RunStatus.OK.value:
-            await self._stop_batch(runs, job)
+            await self.stop_batch(runs, job.wish.batch)
 
     def _show_places(self, runs: RoomRuns, before: int) -> None:
         """Show how many runs go before each that waits: those of ``before`` rooms, and the room's.
@@ -134,14 +150,6 @@ class RunWorker:
             job.entry.show_place(0 if later else own + before + place)
             if job.wish.batch is not None:
                 batches.add(job.wish.batch)
-
-    async def _stop_batch(self, runs: RoomRuns, failed: Job) -> None:
-        """What was to run after a run that has failed is not run."""
-        batch = failed.wish.batch
-        waiting = [job for job in runs.queue if batch is not None and job.wish.batch == batch]
-        for job in waiting:
-            runs.queue.remove(job)
-        await self._finish(*waiting, status=RunStatus.INTERRUPTED, words=NOT_RUN)
 
     async def _run_one(self, runs: RoomRuns, job: Job) -> None:
         try:

@@ -134,7 +134,7 @@ async def test_running_all_stops_at_the_first_error(server: JupyterServer) -> No
 async def test_a_batch_that_cannot_be_run_is_refused_whole(server: JupyterServer) -> None:
     at = await notebook(server)
     [cell] = await at.set("1")
-    for wrong, status in (([cell, "none"], 404), ([], 422), ([cell] * 1001, 422)):
+    for wrong, status in (([cell, "none"], 404), ([], 422), ([cell] * 10_001, 422)):
         answer = await at.ada.api("POST", f"rooms/{at.id}/runs/batch", {"cell_ids": wrong})
         assert answer.status_code == status, answer.text
     answer = await at.olga.api("POST", f"rooms/{at.id}/runs/batch", {"cell_ids": [cell]})
@@ -217,13 +217,18 @@ async def leave(*people: Person) -> None:
 
 
 async def test_a_run_survives_closing_every_browser(tmp_path: Path) -> None:
-    options = ("cleanup_delay_seconds=0.2", "rate_limits={'runs_per_person': '2 per minute'}")
+    options = (
+        "cleanup_delay_seconds=0.2",
+        "rate_limits={'runs_per_person': '2 per minute'}",
+        "run_queue_limit=10",
+    )
     async with server_with(tmp_path, *options) as server:
         at = await notebook(server)
         first = "import time\nprint('on', flush=True)\ntime.sleep(2)\nprint('done')\n6 * 7"
         cell, *others = await at.set(first, *["print(_oh[1] + len(In))"] * 79)
-        run_id, *_ = await at.run_all([cell, *others])
+        run_id = (await at.run_all([cell, *others]))[-1]
         await until(lambda: at.text(cell).startswith("on\n"), "the first line", 30)
+        assert len(at.screen.runs) < 40, "of what waits the next are shown"
         await leave(at.ada, at.olga)
         pad = server.pad_file(at.room)
 
@@ -234,6 +239,7 @@ async def test_a_run_survives_closing_every_browser(tmp_path: Path) -> None:
         await until(
             lambda: [count for count, _ in saved()] == list(range(1, 81)),
             "the output in the file, nobody there",
+            60,
         )
         assert "done" in saved()[0][1] and f"{42 + 81}\\n" in saved()[-1][1]
         late = await server.guest(at.id, "Late")
@@ -258,16 +264,41 @@ async def test_a_crash_leaves_no_cell_running(own_server: JupyterServer) -> None
 
 
 async def test_output_does_not_fill_the_notebook(tmp_path: Path) -> None:
-    async with server_with(tmp_path, "notebook_limit_bytes=100000", "run_queue_limit=3") as server:
+    options = ("notebook_limit_bytes=100000", "run_queue_limit=2", "waiting_cells_limit=5")
+    async with server_with(tmp_path, *options) as server:
         at = await notebook(server)
         first, second = await at.set("print('x' * 80_000)", "print('y' * 80_000)")
         await at.screen.end_of(await at.run_cell(first))
         assert (await at.screen.end_of(await at.run_cell(second)))["truncated"]
         at.pad.cells()[1]["source"].insert(0, "# typing goes on\n")
         await until(lambda: at.pad.durable, "there is room left to type")
-        taken = await at.run_all([first] * 5)
-        assert len(taken) == 3, "as many as the queue has places for"
+        taken = await at.run_all([first] * 7)
+        assert len(taken) == 5, "as many as there are places for"
         await at.screen.end_of(taken[-1])
+        await _what_follows_a_failure_or_a_stop_is_not_run(at)
+
+
+async def _what_follows_a_failure_or_a_stop_is_not_run(at: Notebook) -> None:
+    """Also what the queue has had no place for."""
+    fails, waits = await at.set("1 / 0", "import time\ntime.sleep(60)")
+    taken = await at.run_all([fails, *[waits] * 4])
+    assert (await at.screen.end_of(taken[0]))["status"] == "error"
+    alone = await at.run_cell(waits)
+    await until(lambda: at.screen.run(alone)["status"] == "running", "the next run, at once", 30)
+    for which in (2, 0):  # one that waits for a place, and one that waits in the queue
+        taken = await at.run_all([waits] * 5)
+        stopped = await at.ada.api("POST", f"rooms/{at.id}/runs/{taken[which]}/interrupt")
+        assert (stopped.status_code, stopped.json()["status"]) == (202, "interrupted")
+        ended = [
+            (await at.ada.api("POST", f"rooms/{at.id}/runs/{one}/interrupt")).json()["status"]
+            for one in taken
+        ]
+        assert ended == ["interrupted"] * 5
+    assert at.screen.run(alone)["status"] == "running", "others' runs go on"
+    taken = await at.run_all([waits] * 5)
+    await at.ada.api("POST", f"rooms/{at.id}/kernel/restart")
+    answer = await at.ada.api("POST", f"rooms/{at.id}/runs/{taken[-1]}/interrupt")
+    assert answer.json()["message"] == "The kernel was restarted."
 
 
 async def test_desks_of_files_have_no_cells(server: JupyterServer) -> None:

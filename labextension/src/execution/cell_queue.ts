@@ -26,8 +26,8 @@ interface IAsked {
 }
 
 /**
- * Cells asked for in the same moment go to the server in one request, as many as its queue has places
- * for. What it has accepted is run there, whoever closes which page.
+ * Cells asked for in the same moment go to the server in one request, as many as it has places for. What
+ * it has accepted is run there, whoever closes which page; of many cells the run document has the next.
  */
 export class CellQueue {
   private _batch: IBatch | null = null;
@@ -149,11 +149,12 @@ export class CellQueue {
     }
   }
 
-  /** See that what was accepted appears. */
+  /** See that what was accepted appears, at once or when others of the batch, which have, are over. */
   private _expect(taken: readonly IAsked[]): void {
     this._look();
     this._after(APPEAR_MS, () => {
-      if (this._runs.provider.status !== 'offline') {
+      const goesOn = [...this._accepted.values()].some(one => one.seen && one.batch === taken[0]?.batch);
+      if (this._runs.provider.status !== 'offline' && !goesOn) {
         this._lose(one => taken.includes(one) && !one.seen, LOST);
       }
     });
@@ -187,14 +188,24 @@ export class CellQueue {
     }
     const { provider } = this._runs;
     const entries = new Map(this._runs.runs.map(run => [run.id, run]));
-    for (const [runId, one] of [...this._accepted]) {
+    const accepted = [...this._accepted];
+    const newest = new Map<IBatch, number>();
+    accepted.forEach(([runId, { batch }], i) => entries.has(runId) && newest.set(batch, i));
+    accepted.forEach(([runId, one], i) => {
       const entry = entries.get(runId);
-      if (entry ? isOver(entry.status) : one.seen) {
+      const gone = one.seen || i < (newest.get(one.batch) ?? 0); // the oldest go, once they are over
+      if (entry ? isOver(entry.status) : gone) {
         this._accepted.delete(runId);
         const begun = !entry || entry.startedAt !== null || entry.status !== 'interrupted';
-        this._settle(one, begun ? (entry?.status ?? 'ok') : null); // the oldest go, once they are over
+        this._settle(one, begun ? (entry?.status ?? 'ok') : null);
       }
       one.seen ||= entry !== undefined;
+    });
+    for (const [runId, one] of [...this._accepted]) {
+      if (one.batch.failed && !one.seen) {
+        this._accepted.delete(runId); // the server does not come to it any more
+        this._settle(one, null);
+      }
     }
     if (provider.end) {
       this._lose(() => true, provider.end.reason || 'The room has ended.');

@@ -12,6 +12,8 @@ let model: NotebookRuns;
 let asked: string[];
 /** How many cells the server takes at a time. */
 let places: number;
+/** How many of those it shows at once. */
+let shown: number;
 /** What the next answer waits for. */
 let held: Promise<void> | null;
 /** Answers instead of the next acceptances. */
@@ -21,7 +23,7 @@ beforeEach(() => {
   server = new FakeServer();
   asked = [];
   refusals = [];
-  places = 100;
+  places = shown = 100;
   held = null;
   const api = new Api(async (path, init) => {
     const body = init.body ? (JSON.parse(init.body as string) as { cell_ids: string[] }) : null;
@@ -32,7 +34,7 @@ beforeEach(() => {
       return refusal;
     }
     const taken = body?.cell_ids.slice(0, places) ?? [];
-    taken.forEach(add);
+    taken.slice(0, shown).forEach(add);
     return new Response(JSON.stringify({ runs: taken.map(cell => ({ id: `run-${cell}` })) }), { status: 202 });
   });
   const runs = new RunsModel(server.connect(), api, 'abcdefghijkl');
@@ -99,6 +101,30 @@ describe('cells', () => {
     expect(asked).toEqual(['a b c d e', 'c d e', 'e']);
     ['d', 'e'].forEach(cell => end(cell));
     expect(await runs).toEqual(['ok', 'ok', 'ok', 'ok', 'ok']);
+  });
+
+  it('that the server shows later are waited for, also when it has let some go unseen', async () => {
+    shown = 2;
+    const runs = Promise.all(['a', 'b', 'c', 'd', 'e'].map(cell => model.run(cell)));
+    await soon();
+    end('a');
+    end('b');
+    add('c');
+    write(list => list.delete(0, 3));
+    add('e');
+    await soon();
+    expect(asked).toEqual(['a b c d e']);
+    end('e');
+    expect(await runs).toEqual(['ok', 'ok', 'ok', 'ok', 'ok']);
+  });
+
+  it('that the server has not shown yet are not run after one that failed', async () => {
+    shown = 1;
+    const runs = Promise.all(['a', 'b', 'c'].map(cell => model.run(cell)));
+    await soon();
+    end('a', 'error');
+    expect(await runs).toEqual(['error', null, null]);
+    expect(asked).toEqual(['a b c']);
   });
 
   it('that find no place are not asked for after one that failed', async () => {
@@ -206,6 +232,24 @@ describe('cells', () => {
       expect(asked).toEqual(['a', 'a']);
       end('a');
       expect(await run).toBe('ok');
+    } finally {
+      vi.useRealTimers();
+    }
+  });
+
+  it('whose run appears late are waited for while those before them run', async () => {
+    vi.useFakeTimers();
+    try {
+      shown = 1;
+      const runs = ['a', 'b'].map(cell => model.run(cell));
+      await vi.advanceTimersByTimeAsync(0);
+      shown = 0;
+      const last = model.run('c');
+      await vi.advanceTimersByTimeAsync(11_000);
+      expect(asked).toEqual(['a b', 'c']);
+      ['b', 'c'].forEach(add);
+      ['a', 'b', 'c'].forEach(cell => end(cell));
+      expect(await Promise.all([...runs, last])).toEqual(['ok', 'ok', 'ok']);
     } finally {
       vi.useRealTimers();
     }

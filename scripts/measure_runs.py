@@ -27,6 +27,7 @@ from pycrdt import Array, Map
 from tornado.httpclient import HTTPRequest
 from tornado.websocket import websocket_connect
 
+from jupyter_codepad.execution.languages import LANGUAGES
 from tests.support.server import JupyterServer, Person
 from tests.support.sync_client import SyncClient, until
 
@@ -131,6 +132,12 @@ def share(values: list[float], part: float) -> float:
     """A percentile."""
     ordered = sorted(values)
     return ordered[min(len(ordered) - 1, round(part * (len(ordered) - 1)))]
+
+
+def table(what: str, *columns: str) -> None:
+    """Begin a table, as docs/performance.md has it."""
+    columns = (what, *(columns or ("p50", "p95")), "n")
+    print(f"\n| {' | '.join(columns)} |\n|{'---|' * len(columns)}", flush=True)
 
 
 def line(what: str, values: list[float]) -> None:
@@ -243,24 +250,27 @@ async def available(server: JupyterServer) -> set[str]:
 async def languages(server: JupyterServer, rounds: int) -> None:
     """Each language: first in some rooms, edited before each run, then again and again."""
     there = await available(server)
+    table("Run to the first output on another screen, kernel warm")
     for language, program in PROGRAMS.items():
+        name = LANGUAGES[language].name
         if language not in there:
-            print(f"| {language}: not on this machine | – | – | – |")
+            print(f"| {name}: not on this machine | – | – | – |")
             continue
         desks = [await (await Desk().open(server, language)).warm() for _ in range(FIRST_ROOMS)]
         first = [await at.run(program(-number)) for number, at in enumerate(desks)]
-        line(f"{language}, first run in a room", first)
+        line(f"{name}, first run in a room", first)
         at = desks[-1]
         await at.run(program(-FIRST_ROOMS))
         edited = [await at.run(program(number)) for number in range(rounds)]
-        line(f"{language}, edited before each run", edited)
+        line(f"{name}, edited before each run", edited)
         if language != "python":
-            line(f"{language}, unchanged", [await at.run() for _ in range(rounds)])
+            line(f"{name}, unchanged", [await at.run() for _ in range(rounds)])
 
 
 async def stops(server: JupyterServer, rounds: int) -> None:
     """From Stop to the end on another screen, of programs that make it easy and hard."""
     there = await available(server)
+    table("Stop to the end of the run on another screen")
     for language, programs in STOPPED.items():
         if language not in there:
             continue
@@ -270,7 +280,8 @@ async def stops(server: JupyterServer, rounds: int) -> None:
             await at.stop()
             deaf = what in (DEAF, DEAF_CHILDREN)
             count = min(rounds, 3) if deaf else min(rounds, 20)
-            line(f"Stop {language}: {what}", [await at.stop() for _ in range(count)])
+            name = LANGUAGES[language].name
+            line(f"{name}: {what}", [await at.stop() for _ in range(count)])
             await at.run(PROGRAMS[language](1))
 
 
@@ -389,6 +400,7 @@ async def crowd(server: JupyterServer, rooms: int) -> None:
     for at in desks:
         await at.run()
     typists = Typists(server, (await server.room(starter_text="#\n"))["id"])
+    table(f"{rooms} rooms, each with a fifth of a second of work, press Run in the same moment")
     line("Typing while nothing runs", await typists.measure(10))
     done = asyncio.Event()
     typing = asyncio.create_task(typists.measure(120, done))
@@ -401,11 +413,12 @@ async def crowd(server: JupyterServer, rooms: int) -> None:
     line(f"Typing while {rooms} rooms run", await typing)
     lost = sum(at.screen.statuses[run] != "ok" for at, run in runs)
     line(f"{rooms} rooms press Run: end of each", [at.screen.ends[run] - began for at, run in runs])
-    print(f"{rooms} rooms: all done in {(now() - began) / 1000:.1f} s, {lost} lost")
+    print(f"\n{rooms} rooms: all done in {(now() - began) / 1000:.1f} s, {lost} lost")
 
 
 async def floods(server: JupyterServer) -> None:
     """What typing feels of floods of output in the same room."""
+    table("Typing in the room whose code floods it", "quiet, p95", "during, p95")
     for what, code in FLOODS.items():
         at = await Desk().open(server, "python")
         await at.run("print(1)\n")
@@ -420,9 +433,9 @@ async def floods(server: JupyterServer) -> None:
             await at.end_of((await at.press())[0], 120)
         done.set()
         flooded = await typing
-        line(f"Typing, quiet, before: {what}", quiet)
-        line(f"Typing during: {what}", flooded)
-        print(f"ratio of p95: {share(flooded, 0.95) / share(quiet, 0.95):.2f}")
+        before, during = share(quiet, 0.95), share(flooded, 0.95)
+        number = len(flooded)
+        print(f"| {what}, again and again | {before:.1f} ms | {during:.1f} ms | {number} |")
 
 
 async def main(arguments: argparse.Namespace) -> None:
@@ -432,7 +445,6 @@ async def main(arguments: argparse.Namespace) -> None:
         server = JupyterServer(Path(home), options=options)
         try:
             await server.start()
-            print("| What | p50 | p95 | n |\n|---|---|---|---|")
             if "languages" in arguments.only:
                 await languages(server, arguments.rounds)
                 await stock(server, arguments.rounds)

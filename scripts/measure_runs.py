@@ -119,7 +119,10 @@ WORK = "total = 0\nfor i in range(2_000_000):\n    total += i\nprint(total)\n"
 FLOODS = {
     "100 MB in one print": "print('x' * 100_000_000)\n",
     "100 MB in lines": "for i in range(1_000_000):\n    print('x' * 99)\n",
-    "10,000 lines": "for i in range(10_000):\n    print('line', i)\n",
+    "10,000 lines in six seconds": (
+        "import time\nfor i in range(10_000):\n    print('line', i)\n    time.sleep(0.0005)\n"
+    ),
+    "10,000 lines at once": "for i in range(10_000):\n    print('line', i)\n",
 }
 
 

@@ -5,12 +5,12 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
-from pathlib import Path
 from typing import Any
 
 import pytest
 
 from tests.execution.test_runs import Desk, desk, text_of
+from tests.support import box
 from tests.support.server import JupyterServer
 from tests.support.sync_client import until
 
@@ -20,19 +20,9 @@ STUBBORN = (
 )
 
 
-def kernels_of(server: JupyterServer) -> list[int]:
-    """The sandboxes' processes that a server has started."""
+def kernels_of(server: JupyterServer) -> set[int]:
     assert server.process is not None
-    found = []
-    for entry in Path("/proc").iterdir():
-        if entry.name.isdigit():
-            try:
-                parent = int((entry / "stat").read_text().rpartition(")")[2].split()[1])
-            except OSError:
-                continue
-            if parent == server.process.pid and entry.name != str(os.getpid()):
-                found.append(int(entry.name))
-    return found
+    return box.kernels_of(server.process.pid)
 
 
 async def stop(at: Desk, run_id: str) -> Any:
@@ -127,14 +117,14 @@ async def test_what_waits_or_starts_is_stopped_at_once(server: JupyterServer) ->
 
 async def test_restarts_at_any_moment_leave_one_kernel(server: JupyterServer) -> None:
     at = await desk(server)
-    before = len(kernels_of(server))
+    before = kernels_of(server)
     started = await at.start("print('while it starts')")
     restarts = [at.ada.api("POST", f"rooms/{at.id}/kernel/restart") for _ in range(3)]
     assert [answer.status_code for answer in await asyncio.gather(*restarts)] == [202] * 3
     assert (await at.screen.end_of(started))["status"] in {"interrupted", "ok"}
     run = await at.run("print('after')")
     assert run["status"] == "ok" and text_of(run) == "after\n"
-    await until(lambda: len(kernels_of(server)) == before + 1, "one kernel")
+    await until(lambda: len(kernels_of(server) - before) == 1, "one kernel")
     await at.ada.api("POST", f"rooms/{at.id}/kernel/restart")
     assert (await at.run("print('last')"))["execution_count"] == 1
 
@@ -144,7 +134,7 @@ async def test_a_room_that_is_closed_leaves_nothing_behind(
     server: JupyterServer, when: str
 ) -> None:
     at = await desk(server)
-    before = len(kernels_of(server))
+    before = kernels_of(server)
     run_id = await at.start("print('on', flush=True)\ninput()" if when == "asking" else STUBBORN)
     waiting = await at.start("1")
     if when == "running":
@@ -156,14 +146,14 @@ async def test_a_room_that_is_closed_leaves_nothing_behind(
         *(at.ada.api("POST", f"rooms/{at.id}/runs", {}) for _ in range(5)),
     )
     assert answers[0].status_code in {200, 204}
-    await until(lambda: len(kernels_of(server)) <= before, "no kernel of the room")
+    await until(lambda: kernels_of(server) <= before, "no kernel of the room")
     for left in (run_id, waiting):
         answer = await at.ada.api("POST", f"rooms/{at.id}/runs/{left}/interrupt")
         assert answer.status_code in {401, 403, 404}
 
 
 async def test_a_kernel_that_dies_is_said_and_replaced(server: JupyterServer) -> None:
-    before = set(kernels_of(server))
+    before = kernels_of(server)
     at = await desk(server)
     run = await at.run("print('on', flush=True)\nimport os, time\ntime.sleep(0.1)\nos._exit(3)")
     assert run["status"] == "dead" and "exit status 3" in run["message"]
@@ -174,6 +164,6 @@ async def test_a_kernel_that_dies_is_said_and_replaced(server: JupyterServer) ->
     run = await at.screen.end_of(after)
     assert run["status"] == "ok" and run["execution_count"] == 1
     assert at.screen.kernel["status"] == "idle"
-    for pid in set(kernels_of(server)) - before:
-        os.kill(pid, signal.SIGKILL)
+    [kernel] = kernels_of(server) - before
+    os.kill(kernel, signal.SIGKILL)
     await until(lambda: at.screen.kernel["status"] == "dead", "a death between runs")

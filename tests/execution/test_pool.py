@@ -7,8 +7,9 @@ import logging
 import os
 import signal
 import time
-from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -17,9 +18,9 @@ from jupyter_codepad.execution import pool as pool_module
 from jupyter_codepad.execution.kernels import KernelDied
 from jupyter_codepad.execution.pool import KernelPool
 from jupyter_codepad.execution.priority import NICENESS
-from jupyter_codepad.execution.processes import children
 from jupyter_codepad.execution.tasks import Tasks
 from tests.execution.test_runs import desk, text_of
+from tests.support.box import kernels_of
 from tests.support.server import JupyterServer
 from tests.support.sync_client import until
 
@@ -167,14 +168,6 @@ async def test_no_place_no_kernel_and_its_place_is_given_up() -> None:
         assert starts.languages == ["c", "c"]
 
 
-@contextmanager
-def kernels_of(server: JupyterServer) -> Iterator[Callable[[], set[int]]]:
-    """The processes that the server has started."""
-    process = server.process
-    assert process is not None
-    yield lambda: set(children(process.pid))
-
-
 async def warm_kernels(server: JupyterServer, count: int) -> None:
     """Wait until the server says that it has so many."""
     loop = asyncio.get_running_loop()
@@ -191,26 +184,27 @@ async def test_a_second_room_has_its_kernel_at_once_and_a_folder_of_its_own(tmp_
     server = JupyterServer(tmp_path, options=options)
     try:
         await server.start()
-        with kernels_of(server) as kernels:
-            one = await desk(server)
-            await one.run("open('mine.txt', 'w').write('mine')\nmine = 1")
-            await warm_kernels(server, 1)
-            before = kernels()
-            two = await desk(server)
-            run = await two.run("import os\nprint(os.listdir(), 'mine' in globals())")
-            assert text_of(run) == "['main.py'] False\n"
-            run = await two.run("print(os.nice(0), os.sched_getscheduler(0))")
-            assert text_of(run) == f"{NICENESS} {os.SCHED_BATCH}\n"
-            assert two.screen.kernel["status"] == "idle"
-            await warm_kernels(server, 1)
-            assert len(kernels()) == 3
-            assert before < kernels(), "the second room took the one that was warm"
-            killed = min(kernels() - before)
-            os.kill(killed, signal.SIGKILL)
-            await until(lambda: killed not in kernels() and len(kernels()) == 3, "another")
-            await warm_kernels(server, 1)
-            assert len(kernels()) == 3, "in its place"
-            left = kernels()
+        assert server.process is not None
+        kernels = partial(kernels_of, server.process.pid)
+        one = await desk(server)
+        await one.run("open('mine.txt', 'w').write('mine')\nmine = 1")
+        await warm_kernels(server, 1)
+        before = kernels()
+        two = await desk(server)
+        run = await two.run("import os\nprint(os.listdir(), 'mine' in globals())")
+        assert text_of(run) == "['main.py'] False\n"
+        run = await two.run("print(os.nice(0), os.sched_getscheduler(0))")
+        assert text_of(run) == f"{NICENESS} {os.SCHED_BATCH}\n"
+        assert two.screen.kernel["status"] == "idle"
+        await warm_kernels(server, 1)
+        assert len(kernels()) == 3
+        assert before < kernels(), "the second room took the one that was warm"
+        killed = min(kernels() - before)
+        os.kill(killed, signal.SIGKILL)
+        await until(lambda: killed not in kernels() and len(kernels()) == 3, "another")
+        await warm_kernels(server, 1)
+        assert len(kernels()) == 3, "in its place"
+        left = kernels()
         await server.stop()
         assert [pid for pid in left if Path(f"/proc/{pid}").exists()] == []
     finally:

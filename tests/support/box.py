@@ -14,6 +14,7 @@ from typing import Any, TypeVar
 import pytest
 
 from jupyter_codepad.execution.kernels import KernelDied, RoomKernel
+from jupyter_codepad.execution.processes import children
 from jupyter_codepad.execution.sandbox import Sandbox, SandboxStatus
 from tests.support.elsewhere import move_this_thread, needs_moving, opened_view
 
@@ -139,6 +140,11 @@ def processes_named(mark: str) -> list[int]:
         except OSError:
             continue
     return found
+
+
+def kernels_of(server: int) -> set[int]:
+    """The sandboxes of kernels that a process has started: a server starts compilers, too."""
+    return set(processes_named("connection.json")) & set(children(server))
 
 
 def wait_until(condition: Any, what: str, seconds: float = 30) -> None:

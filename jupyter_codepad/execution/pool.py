@@ -71,6 +71,7 @@ class KernelPool(Generic[Kernel]):
         self._paused_until: dict[str, float] = {}
         self._wake = asyncio.Event()
         self._starting = 0
+        self._ending: set[asyncio.Future[None]] = set()
         self.one_at_a_time = asyncio.Lock()
         """Held while a kernel is started that nobody waits for."""
 
@@ -83,6 +84,7 @@ class KernelPool(Generic[Kernel]):
         """End all kernels that nobody has taken; nothing is started any more."""
         self._size = 0
         await asyncio.gather(*(self._end(language) for language in list(self._warm)))
+        await asyncio.gather(*self._ending, return_exceptions=True)
 
     @property
     def count(self) -> int:
@@ -193,7 +195,7 @@ class KernelPool(Generic[Kernel]):
             self._out(language)
             self._failed(language, kernel.death_words)
             self._wake.set()
-            await kernel.shutdown()
+            await self._shut_down(kernel)
 
     def _failed(self, language: str, words: str) -> None:
         failures = self._failures[language] = self._failures.get(language, 0) + 1
@@ -204,7 +206,14 @@ class KernelPool(Generic[Kernel]):
     async def _end(self, language: str) -> None:
         kernel = self._out(language)
         if kernel is not None:
-            await kernel.shutdown()
+            await self._shut_down(kernel)
+
+    async def _shut_down(self, kernel: Kernel) -> None:
+        """End a kernel, whole: whoever stops the pool meanwhile waits for it."""
+        ending = asyncio.ensure_future(kernel.shutdown())
+        self._ending.add(ending)
+        ending.add_done_callback(self._ending.discard)
+        await asyncio.shield(ending)
 
     def _out(self, language: str) -> Kernel | None:
         kernel = self._warm.pop(language, None)

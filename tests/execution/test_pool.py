@@ -139,6 +139,28 @@ async def test_nothing_is_kept_for_what_nobody_uses() -> None:
         assert starts.languages == ["c"]
 
 
+async def test_what_ends_when_the_pool_is_stopped_has_ended_then(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    ended: list[bool] = []
+    shut_down = Sleeper.shutdown
+
+    async def slowly(self: Sleeper) -> None:
+        await asyncio.sleep(0.1)
+        await shut_down(self)
+        ended.append(True)
+
+    monkeypatch.setattr(Sleeper, "shutdown", slowly)
+    async with pool(Starts(), size=1) as made:
+        made.take("c")
+        await until(lambda: made.has("c"), "a kernel")
+        made.take("java")
+        await until(lambda: not made.has("c"), "the beginning of its end")
+        assert not ended
+        await made.stop()
+        assert ended
+
+
 @pytest.mark.parametrize("how", ["fails", "dies"])
 async def test_what_fails_again_and_again_is_tried_less_and_less(
     monkeypatch: pytest.MonkeyPatch, how: str

@@ -39,17 +39,14 @@ LINGER_SECONDS, LINGER_TIMES = 0.03, 60
 """So long a process that ends at once leaves ZeroMQ's thread to send what it has been given."""
 GATHER_SECONDS, UNFLUSHED_SECONDS = 0.008, 0.03
 """So long what is printed and not flushed waits; it is ipykernel that flushes then."""
-UNREAD_MESSAGES = 8
-"""With so many that are not read yet the program waits: they would fill this process's memory."""
-SENT_SECONDS = 30.0
-"""How long it waits; who does not read at all is not heard."""
+UNREAD_MESSAGES, SENT_SECONDS = 8, 30.0
+"""With so many not read yet the program waits so long: they would fill this process's memory."""
 MESSAGE_LIMIT_BYTES, QUESTION_LIMIT_BYTES = 3 * 1024 * 1024, 32 * 1024
 """The server reads no message that is larger than 4 MiB, and none of 64 KiB that asks for input."""
 SHORT_CHARACTERS, SHORT_LINES = 4000, 100
 OUTPUTS = frozenset({"stream", "display_data", "execute_result", "update_display_data"})
 """What a question comes after, on the screen."""
-FEW = frozenset({"status", "execute_input", "stream"})
-"""What is sent once in a run, or waited for by who has flushed it."""
+FEW = frozenset({"status", "execute_input", "stream"})  # or waited for by who has flushed it
 
 
 def wait_for(wire: Any) -> None:
@@ -325,6 +322,13 @@ def forget_modules() -> None:
                 del sys.modules[name]
 
 
+class Nothing(dict[int, list[Any]]):
+    """What IPython remembers of all that was ever shown: it would fill the room's memory."""
+
+    def __missing__(self, count: int) -> list[Any]:
+        return []
+
+
 class RoomPythonKernel(IPythonKernel):
     """ipykernel whose programs can read their input as programs do, and are files."""
 
@@ -350,6 +354,7 @@ class RoomPythonKernel(IPythonKernel):
         except NotStarted as error:
             return self._failed(str(error))
         shell: Any = self.shell
+        shell.history_manager.outputs = Nothing()
         shell.compile.begin(main, program)
         beside = self._become(main) if main else ""
         try:
@@ -428,8 +433,7 @@ class RoomKernelApp(IPKernelApp):
         if s.type == zmq.XPUB:  # output waits until it is read; ZeroMQ would drop it
             s.set(zmq.XPUB_NODROP, 1)
             s.set(zmq.SNDHWM, UNREAD_MESSAGES)
-        parent: Any = super()
-        return parent._bind_socket(s, port)
+        return IPKernelApp._bind_socket(self, s, port)  # type: ignore[no-untyped-call]
 
     @default("session")
     def _room_session(self) -> Session:

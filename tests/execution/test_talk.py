@@ -230,3 +230,15 @@ async def test_a_program_waits_while_what_it_shows_is_not_read(language: str, co
         away.back.set()
         assert (await running)["status"] == "ok" and (kernel.room_path / "done").exists()
         assert len(away.text()) == 12_000_000
+
+
+async def test_a_kernel_does_not_keep_what_it_has_shown() -> None:
+    code = (
+        "import resource\n"
+        "def used(): return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss\n"
+        "before = used()\nfor i in range(400): print('x' * 99_999)\n"
+        "print((used() - before) // 1024, file=__import__('sys').stderr)"
+    )
+    async with kernel_with(None) as kernel:
+        said = (await run(kernel, code)).text("stderr")
+    assert int(said) < 20, f"{said} MB of 40 are kept"

@@ -89,9 +89,10 @@ export function TextEditor(props: ITextEditorProps): JSX.Element {
       editor.current?.setLanguage(now);
     }
   }, [mode, comment, indent]);
-  // The text, the caret and the history stay as they are when rights change.
+  // The text, the caret and the history stay as they are when rights change. At once: who is told that they may not
+  // type can press no key in between that still does something.
   const shown = useRef(readOnly);
-  useEffect(() => {
+  useLayoutEffect(() => {
     if (shown.current !== readOnly) {
       shown.current = readOnly;
       editor.current?.setReadOnly(readOnly);

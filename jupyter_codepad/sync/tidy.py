@@ -101,6 +101,9 @@ class Tidy:
 def _concerns_cells(part: Any) -> bool:
     """Whether cells came in, or something of a cell changed that is looked after."""
     path = part.path
+    keys = getattr(part, "keys", None) if len(path) == 1 else None
+    if keys is not None:  # of a cell: a run says often how far it is, and there may be many cells
+        return not all(_is_of_a_run(name, key.get("newValue", "")) for name, key in keys.items())
     if len(path) < 2:
         return True
     if path[1] == "outputs" and len(path) == 2:
@@ -138,6 +141,11 @@ def _repair_metadata(cell: Map[Any]) -> None:
         cell["metadata"] = Map({})
     elif "trusted" in metadata:
         cell["metadata"] = Map({k: v for k, v in metadata.items() if k != "trusted"})
+
+
+def _is_of_a_run(name: str, value: Any) -> bool:
+    """Whether it is what the server says of a cell that runs; ``""``: it was taken away."""
+    return name == "execution_state" or (name == "execution_count" and _is_count(value))
 
 
 def _is_count(value: Any) -> bool:

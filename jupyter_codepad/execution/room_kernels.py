@@ -118,13 +118,13 @@ class RoomKernels:
         await self._make_place()
         runs.document.set_kernel("starting")
         self._starting += 1
-        runs.start = start = asyncio.ensure_future(self._started(language))
+        runs.start = start = asyncio.create_task(self._started(language))
         try:
             await asyncio.wait({start})
         finally:
             runs.start = None
             self._starting -= 1
-            start.cancel()
+            _give_up(start)
         if start.cancelled():
             raise KernelDied(GIVEN_UP)
         return start.result()
@@ -162,7 +162,7 @@ class RoomKernels:
     async def end(self, runs: RoomRuns) -> bool:
         """End the room's kernel, or give up the start of one. Whether it had one."""
         if runs.start is not None:
-            runs.start.cancel()
+            _give_up(runs.start)
         async with runs.starting:
             kernel, runs.kernel = runs.kernel, None
             if kernel is not None:
@@ -207,3 +207,9 @@ class RoomKernels:
                     continue
                 if await self.end(runs):
                     runs.document.set_kernel("off", NOT_USED)
+
+
+def _give_up(start: asyncio.Task[RoomKernel]) -> None:
+    """Cancel a start, once: it ends what it has begun, and a second time would prevent that."""
+    if not start.cancelling():
+        start.cancel()

@@ -175,7 +175,7 @@ class RoomRuns:
     current: Job | None = None
     kernel: RoomKernel | None = None
     kernel_language: str = ""
-    start: asyncio.Future[RoomKernel] | None = None
+    start: asyncio.Task[RoomKernel] | None = None
     closed: str = ""
     files: FileSync | None = None
     worker: asyncio.Task[None] | None = None

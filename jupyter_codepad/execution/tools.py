@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
+import time
 from asyncio.subprocess import DEVNULL, Process
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
@@ -12,6 +13,9 @@ from pathlib import Path
 
 from .priority import lower_session, niced
 from .processes import descendants
+
+STOPPED_SECONDS = 1.0
+"""How long a process may take to stand still; one that waits for a disk takes longer."""
 
 
 async def run_tool(
@@ -59,8 +63,20 @@ async def _end(process: Process) -> None:
     while (family := descendants(process.pid)) != stopped:
         stopped = family
         _signal_all(family, signal.SIGSTOP)
+        # One that is just starting another one does that first: who looks too soon does not see it.
+        until = time.monotonic() + STOPPED_SECONDS
+        while not all(map(_stands, family)) and time.monotonic() < until:  # noqa: ASYNC110
+            await asyncio.sleep(STOPPED_SECONDS / 1000)
     _signal_all(stopped, signal.SIGKILL)
     await process.wait()
+
+
+def _stands(pid: int) -> bool:
+    """Whether a process is stopped, or no more: proc_pid_stat(5)."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] in "TtZX"
+    except (OSError, IndexError):
+        return True
 
 
 def _signal_all(pids: list[int], number: signal.Signals) -> None:

@@ -80,9 +80,9 @@ def summary(values: list[float]) -> str:
     return f"p50 {statistics.median(values):7.1f}   p95 {p95:7.1f}   n {len(values)}"
 
 
-async def until_true(page: Page, expression: str) -> None:
+async def until_true(page: Page, expression: str, place: int = 0) -> None:
     """Wait for something in a page, whose policy allows no evaluation from within."""
-    while not await page.evaluate(expression):  # noqa: ASYNC110
+    while not await page.evaluate(expression, place):  # noqa: ASYNC110
         await asyncio.sleep(0.005)
 
 
@@ -129,8 +129,7 @@ async def keys(ada: Screen, bob: Screen, what: str = "key to the other screen") 
     await ada.page.locator(".cm-content").nth(ada.place).click()
     await ada.page.keyboard.press("Control+a")
     await ada.page.keyboard.press("Delete")
-    while not await bob.page.evaluate(NO_KEYS, bob.place):  # noqa: ASYNC110
-        await asyncio.sleep(0.005)
+    await until_true(bob.page, NO_KEYS, bob.place)
     await bob.page.evaluate(WATCH_TEXT, bob.place)
     await ada.page.evaluate(NOTE_KEYS, ada.place)
     for _ in range(KEYS):

@@ -236,6 +236,14 @@ def first_child(pid: int) -> int:
     return found[0] if found else 0
 
 
+def stat_of(pid: int) -> list[str]:
+    """The fields of proc_pid_stat(5) after the name, which may be any: the first is the state.
+
+    Raises ``OSError``; an ending process may have none.
+    """
+    return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+
+
 def cpu_of(pid: int) -> float:
     """Processor time of a process and all its descendants, in seconds.
 
@@ -244,8 +252,8 @@ def cpu_of(pid: int) -> float:
     ticks = 0
     for one in descendants(pid):
         with suppress(OSError, IndexError, ValueError):
-            fields = Path(f"/proc/{one}/stat").read_text().rpartition(")")[2].split()
-            ticks += sum(int(field) for field in fields[11:15])  # utime stime cutime cstime
+            # utime stime cutime cstime
+            ticks += sum(int(field) for field in stat_of(one)[11:15])
     return ticks / os.sysconf("SC_CLK_TCK")
 
 

@@ -12,7 +12,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from .priority import lower_session, niced
-from .processes import descendants
+from .processes import descendants, stat_of
 
 STOPPED_SECONDS = 1.0
 """How long a process may take to stand still; one that waits for a disk takes longer."""
@@ -72,9 +72,9 @@ async def _end(process: Process) -> None:
 
 
 def _stands(pid: int) -> bool:
-    """Whether a process is stopped, or no more: proc_pid_stat(5)."""
+    """Whether a process is stopped, or no more."""
     try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] in "TtZX"
+        return stat_of(pid)[0] in "TtZX"
     except (OSError, IndexError):
         return True
 

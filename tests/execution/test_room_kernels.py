@@ -7,6 +7,7 @@ import os
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import replace
+from typing import Any
 
 import pytest
 from pycrdt import Doc
@@ -14,6 +15,7 @@ from pycrdt import Doc
 from jupyter_codepad.execution.kernels import KernelDied
 from jupyter_codepad.execution.languages import kernel_start
 from jupyter_codepad.execution.limits import LimitSettings
+from jupyter_codepad.execution.processes import LocalProcess
 from jupyter_codepad.execution.room_kernels import RoomKernels
 from jupyter_codepad.execution.room_runs import RoomRuns, RunRoom
 from jupyter_codepad.execution.run_document import RunDocument
@@ -85,3 +87,33 @@ async def test_a_start_is_given_up_when_the_kernel_is_to_end(runs: RoomRuns) -> 
             await starting
         await until(lambda: processes_named(NEVER) == [], "its end")
         assert kernels.has_place
+
+
+async def test_a_start_that_is_given_up_again_and_again_leaves_nothing(
+    runs: RoomRuns, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    runs.room = replace(runs.room, language=NEVER)
+    begun, go, spawned = asyncio.Event(), asyncio.Event(), asyncio.Event()
+    spawn = LocalProcess._spawn
+
+    async def slow(self: LocalProcess, argv: list[str], **options: Any) -> None:
+        begun.set()
+        await go.wait()
+        await spawn(self, argv, **options)
+        spawned.set()
+
+    async with kernels_of(runs) as kernels:
+        monkeypatch.setattr(LocalProcess, "_spawn", slow)
+        starting = asyncio.ensure_future(kernels.kernel(runs))
+        await begun.wait()
+        ending = []
+        for _ in range(3):
+            ending.append(asyncio.create_task(kernels.end(runs)))
+            for _ in range(5):  # turns of the loop: each is heard before the next
+                await asyncio.sleep(0)
+        go.set()
+        await asyncio.gather(*ending)
+        with pytest.raises(KernelDied, match="while it was being started"):
+            await starting
+        await spawned.wait()
+        await until(lambda: processes_named(NEVER) == [], "its end")
